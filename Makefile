@@ -1,6 +1,7 @@
 # make demo | core (what reads photos) | extras (all of mien's) | test | lint | bench | locks (anew, from pyproject.toml)
 # make release: builds, checks and tags what is committed (release.sh); nothing is uploaded
 # make site: the docs as pages to read in a browser, in build/site; a warning is an error
+# make web: what the page in the browser runs on, from npm; without npm mien serve has no page, and its tests are skipped
 # make services: a PostgreSQL server, a browser, openssl and strace for tests, as root; without them those tests are skipped
 # bash tests/again.sh [--load] [--shuffle]: the tests ten times, to find those that depend on how fast or busy a machine is
 # make model FERPLUS=FOLDER: trains the model in the box again, from a face set of FER+; it goes on where it was interrupted
@@ -15,20 +16,24 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED = $(PIP) --require-hashes --only-binary :all: --requirement
 WANTS_CUDA = $(BIN)/python -c "import importlib.metadata as m; raise SystemExit('nvidia' not in str(m.requires('torch')))"
 
-.PHONY: core demo extras release test lint bench locks services model card site
+.PHONY: core demo extras release test lint bench locks services model card site web
 
 demo: $(VENV)/train
 	rm -rf demo
 	$(BIN)/mien demo --out demo
 
 # What Python compiled is kept, though the environment should say otherwise: each of the many processes would compile all of mien anew.
-test: $(VENV)/develop
+test: $(VENV)/develop web
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Once: it looks for what is there first.
+web: $(VENV)/develop
+	$(BIN)/python locks/npm.py
 
 site: $(VENV)/docs
 	$(BIN)/zensical build --clean --strict
@@ -65,7 +70,7 @@ card: $(VENV)/train
 	$(BIN)/python benchmarks/sure.py $(FERPLUS) $(BOX) $(SURE)
 	$(BIN)/python benchmarks/model_card.py $(FERPLUS) $(BOX)
 
-release: $(VENV)/develop
+release: $(VENV)/develop web
 	BIN=$(BIN) bash release.sh
 
 services:

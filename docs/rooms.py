@@ -24,6 +24,7 @@ FLOORS = (
         "preparation",
         "collect",
         "recognize",
+        "browser",
         "neighbors",
         "evaluation",
         "recipes",

@@ -1,5 +1,7 @@
 """What `make` installs is known by hash, and is what pyproject.toml asks for."""
 
+import base64
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -35,6 +37,16 @@ def test_a_lock_names_versions_and_hashes_and_no_place(path: Path) -> None:
     assert lines
     assert all(re.fullmatch(r"[\w.-]+==[\w.!+]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line) for line in lines)
     assert "://" not in path.read_text()
+
+
+def test_what_npm_brings_is_known_by_hash() -> None:
+    text = (ROOT / "locks" / "npm.json").read_text()
+    assert "://" not in text
+    for name, wanted in json.loads(text).items():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", wanted["version"]), name
+        assert len(base64.b64decode(wanted["sha512"], validate=True)) == 64
+        there = ROOT / wanted["folder"] / ".sha512"
+        assert not there.is_file() or there.read_text() == wanted["sha512"], "make web fetches it again"
 
 
 def test_constraints_are_the_versions_of_the_locks() -> None:

@@ -19,6 +19,7 @@ READY = {
     "pyproject.toml": '[project]\nversion = "1.2.3"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.3\n",
     "CHANGELOG.md": "# Changelog\n\n## [1.2.3] - 2030-01-31\n",
+    "src/mien/browser/vendor/LICENSE": "MIT License\n",
 }
 
 
@@ -43,6 +44,7 @@ class Place:
 
     def write(self, files: dict[str, str]) -> None:
         for name, text in files.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", "files")
@@ -87,6 +89,14 @@ def test_a_release_that_is_not_ready_is_refused(place: Place, name: str, text: s
 def test_what_is_not_committed_is_not_released(place: Place) -> None:
     (place.folder / "more.py").write_text("")
     assert "expected everything to be committed" in place.release().stderr
+
+
+def test_a_release_without_the_page_s_runtime_is_refused(place: Place) -> None:
+    (place.folder / "src/mien/browser/vendor/LICENSE").unlink()
+    place.write({})
+    done = place.release()
+    assert done.returncode == 1
+    assert "expected onnxruntime-web" in done.stderr
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:

@@ -24,13 +24,13 @@ from mien.data.info import Info
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import NetworkSettings, listen
 from mien.media.source_files import SourceFile
-from mien.recognize.bundled import BUNDLED
+from mien.recognize.bundled import BUNDLED, name_of
 from mien.recognize.predict_files import predict_files
 from mien.serving import batches, held_bodies
 from mien.serving.answers import EXAMPLE, Answer
 from mien.serving.batches import Asked, BatchedReader, Ended, is_reading
 from mien.serving.figures import BOUNDS, Figures
-from mien.serving.serve import model_name, read_token, serve
+from mien.serving.serve import read_token, serve
 from mien.serving.settings import ServiceSettings
 from processes import WAIT
 from stub_service import CARD, QUICK, TOKEN, Built, Raw, Slow, Stub, answering, built, picture, running
@@ -494,8 +494,8 @@ def test_models_of_features_are_refused_and_names_have_no_folder(tmp_path: Path)
     features = Recognizer(answering(), replace(CARD, faces=Info(CARD.classes, kind="features", channels=8)))
     with listen("127.0.0.1", 0) as listening, pytest.raises(MienError, match="a model of faces"):
         serve(features, listening)
-    assert model_name(Recognizer(answering(), CARD, tmp_path / "mine")) == "mine"
-    assert model_name(Recognizer(answering(), CARD)) == "model"
+    assert name_of(tmp_path / "mine") == "mine"
+    assert name_of(None) == "model"
 
 
 def test_a_model_whose_folder_is_changed_or_gone_answers_as_before(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mien.progress import progress_bar
 
 def export(
     run: Annotated[str, typer.Argument(help="A run, a model folder, or mien-s, which comes with mien.")],
-    out: Annotated[Path, typer.Argument(help="The new model folder; with --one-file or --int8 the new file.")],
+    out: Annotated[Path, typer.Argument(help="The new folder; with --one-file or --int8 the new file.")],
     align: Annotated[
         str | None,
         typer.Option(
@@ -30,31 +30,51 @@ def export(
         Path | None,
         typer.Option(metavar="FACESET", help="Write one ONNX file of eight bits, calibrated and measured on this face set."),
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Write a page that runs the model in the browser, as files for any web server.")
+    ] = False,
     opset: Annotated[int | None, whole_number("Version of ONNX's operators, with --one-file. Unless given: 17.", 13, 22)] = None,
     batch: Annotated[int | None, whole_number("Faces at a time in one file. Unless given: any number.", 1, 4096)] = None,
     as_json: Json = False,
 ) -> None:
     """Write a model to give away: half the size, and ready to run without torch. Every command that takes a run takes it."""
-    from mien.recognize.export_model import export as write
-    from mien.recognize.hugging_face import write_readme
-    from mien.recognize.model_folder import GRAPH, WEIGHTS
-
     if opset is not None and not whole:
         raise typer.BadParameter("it is for --one-file", param_hint="--opset")
     if batch is not None and not (whole or int8):
         raise typer.BadParameter("it is for --one-file and --int8", param_hint="--batch")
+    if web:
+        if align is not None or hugging_face or whole or int8:
+            todo = "it writes a page, and takes none of --align, --hugging-face, --one-file and --int8"
+            raise typer.BadParameter(todo, param_hint="--web")
+        _export_page(run, out, as_json)
+        return
     if whole or int8:
         if align is not None or hugging_face or (whole and int8):
             todo = "--one-file and --int8 write a file of their own; --align and --hugging-face are for a folder"
             raise typer.BadParameter(todo, param_hint="--int8" if int8 else "--one-file")
         _export_file(run, out, int8, opset, batch, as_json)
         return
+    from mien.recognize.export_model import export as write
+    from mien.recognize.hugging_face import write_readme
+    from mien.recognize.model_folder import GRAPH, WEIGHTS
+
     card = write(run, out, align)
     if hugging_face:
         write_readme(card, out)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
     values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": sizes}
     print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
+
+
+def _export_page(run: str, out: Path, as_json: bool) -> None:
+    """Write the page in the browser."""
+    from mien.browser.static_page import export_page
+
+    card = export_page(run, out)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": size}
+    shown = "show it by a web server: python -m http.server --directory"
+    print_result(as_json, values, f"{size / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}; {shown} {out}")
 
 
 def _export_file(run: str, out: Path, int8: Path | None, opset: int | None, batch: int | None, as_json: bool) -> None:

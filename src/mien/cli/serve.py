@@ -55,14 +55,15 @@ def serve(
         recognizer = Recognizer.load(model, device)
         if not is_loopback(host):
             if not secret:
-                warn("whoever reaches this machine may ask: --token wants a token from them")
+                warn("whoever reaches this machine may ask, and gets the model with the page: --token wants a token from them")
             if reached.tls is None:
                 warn("the network can read photos and answers along, unless a proxy adds TLS")
         where = page_address(listening, reached.tls is not None, reached.path)
 
         def started(server: object) -> None:
             """Said once the model is known to be one that can be served."""
-            say(f"send photos to {where}v1/read, and end with Ctrl-C", flush=True)
+            page = "" if secret else f"open {where} in a browser, "
+            say(f"send photos to {where}v1/read, {page}and end with Ctrl-C", flush=True)
 
         try:
             run(recognizer, listening, settings, reached, secret, started)

@@ -72,7 +72,8 @@ class RequestChecks:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)  # a page that needs the camera says so itself
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -27,6 +27,8 @@ from mien.serving.answers import BODY, CLOSED, EXAMPLE, OPEN, REFUSALS, Answer
 from mien.serving.batches import Answers, Asked, BatchedReader, Ended, Readers
 from mien.serving.figures import Figures
 from mien.serving.held_bodies import HeldBodies, HeldBody, busy
+from mien.serving.page import Page
+from mien.serving.page import router as page_router
 from mien.serving.settings import ServiceSettings
 from mien.serving.uploads import count_pixels, photos_of
 from mien.wording import plain_text
@@ -63,17 +65,22 @@ router = APIRouter()
 _bearer = HTTPBearer(auto_error=False, description="The token of the file that --token names, where there is one.")
 
 
-def build(service: Service, names: Collection[str] | None = LOOPBACK, path: str = "") -> RequestChecks:
+def build(
+    service: Service, names: Collection[str] | None = LOOPBACK, path: str = "", page: Page = "This service has none."
+) -> RequestChecks:
     """The application behind its request checks.
 
-    `names`: the host names that it answers to, any for None. `path`: the path below which a proxy shows it.
+    `names`: the host names that it answers to, any for None. `path`: the path below which a proxy shows it. `page`: the page in
+    the browser, or why there is none.
     """
     app = silent_app(
         "mien", version=own_version(), openapi_url="/openapi.json", servers=[{"url": path or "/"}],
         description="Names the expressions of faces in photos. No photo is kept.",
     )  # fmt: skip
     app.state.service = service
+    app.state.page = page
     app.include_router(router)
+    app.include_router(page_router)
     app.add_exception_handler(RefusedRequest, _on_refused)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -10,11 +10,12 @@ import uvicorn
 from mien.errors import MienError
 from mien.http_server.client_limits import ClientLimits
 from mien.http_server.network import LOCAL, NetworkSettings, known_names, run_until_told
-from mien.recognize.bundled import BUNDLED
+from mien.recognize.bundled import name_of
 from mien.recognize.recognizer import Recognizer
 from mien.serving.app import Service, build
 from mien.serving.batches import Readers
 from mien.serving.figures import Figures
+from mien.serving.page import page_of
 from mien.serving.settings import ServiceSettings
 
 LEAST_TOKEN, MOST_TOKEN = 16, 1000
@@ -48,15 +49,9 @@ def serve(
     recognizer.crop_spec.require_workable()
     limits = replace(reached.limits, sent_bytes=settings.bytes + AROUND)
     with Readers(recognizer, settings, figures) as readers:
-        service = Service(model_name(recognizer), recognizer.card.to_json(), readers, figures, settings, token, limits)
-        app = build(service, known_names(listening, reached), reached.path)
+        service = Service(name_of(recognizer.folder), recognizer.card.to_json(), readers, figures, settings, token, limits)
+        app = build(service, known_names(listening, reached), reached.path, page_of(recognizer, token))
         run_until_told(app, listening, replace(reached, limits=limits), started)
-
-
-def model_name(recognizer: Recognizer) -> str:
-    """The name of a model: that of a bundled one, or the last part of its folder's name."""
-    folder = recognizer.folder
-    return next((name for name, place in BUNDLED.items() if place == folder), folder.absolute().name if folder else "model")
 
 
 def read_token(file: Path) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import chromium
 from playwright.sync_api import Browser
 from served_page import write_pool
 
+from chromium import chromium
 from mien import FaceSet
 
 

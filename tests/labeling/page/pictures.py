@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from browser import DESK, PATIENCE, PHONE, chromium, picture, saved, see, visit
 from playwright.sync_api import Page, expect
 from served_page import served
 
+from chromium import DESK, PATIENCE, PHONE, chromium, picture, saved, see, visit
 from mien.data.importing import import_source, source_from
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import DESK, PATIENCE, PHONE, ahead, at, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
 from served_page import asked_store, served
 
+from chromium import DESK, PATIENCE, PHONE, ahead, at, saved, see, sign_in, visit
 from mien import FaceSet
 from mien.labeling.page import sessions
 from mien.labeling.page.new_questions import GIVEN

@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from browser import DESK, PATIENCE, saved, see, sign_in, visit
 from PIL import Image
 from playwright.sync_api import Browser, expect
 from served_page import CLASSES, PATIENT, error_of, given, sent, served, signed_in
 
+from chromium import DESK, PATIENCE, saved, see, sign_in, visit
 from mien import FaceSet, MienError
 from mien.data.format import Info
 from mien.data.writer import FaceSetWriter

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browser import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from playwright.sync_api import Browser, Page, Route, expect
 from served_page import asked_store, served
 
+from chromium import DESK, PATIENCE, ahead, saved, see, sign_in, visit
 from mien import FaceSet
 from mien.labeling.store.consensus import standing
 from mien.labeling.store.records import Question

@@ -3,7 +3,7 @@
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,13 @@ PATIENCE = 180_000
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser, or a skipped test that says why."""
+def chromium(more: Sequence[str] = ()) -> Iterator[Browser]:
+    """The browser, started with `more` flags, or a skipped test that says why."""
     if not os.path.exists(CHROMIUM):
         pytest.skip("no Chromium is installed: neither chromium is on the path nor /usr/bin/chromium there")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=PATIENCE)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more], timeout=PATIENCE)
         try:
             yield opened
         finally:
