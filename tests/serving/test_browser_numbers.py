@@ -173,10 +173,10 @@ def test_answers_are_sure_and_unsure_as_in_python(page: Page) -> None:
     generator, classes = np.random.default_rng(2), ["10", "9", 'b, "c"', "__proto__", "e\u202e" + "x" * 90]
     rows = [*generator.dirichlet([0.4] * 5, 60), [0.5, 0.5, 0, 0, 0], [1, 0, 0, 0, 0], [0.2] * 5, [0.8, 0.2, 0, 0, 0]]
     limits = [(0.25, 0.7), (0.5, 0.8), (0.0, 0.5), (0.2, 1.0), (0.2, 0.8)]
-    sent = []
+    sent: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         least, sure = limits[number % len(limits)]
-        each = [least, *generator.uniform(0, 0.5, 4).tolist()] if number % 2 else [least] * 5
+        each = [least, *generator.uniform(0.1, 0.9, 4).tolist()] if number % 2 else [least] * 5
         sent.append({"scores": list(map(float, row)), "least": each, "sure": sure, "unlike": number % 5 == 4})
     face, unsure = Face((0, 0, 1, 1), None, 1.0), 0
     for case, found in zip(sent, page.evaluate(ANSWER, {"cases": sent, "classes": classes}), strict=True):
