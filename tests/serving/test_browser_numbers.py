@@ -180,8 +180,8 @@ def test_answers_are_sure_and_unsure_as_in_python(page: Page) -> None:
         sent.append({"scores": list(map(float, row)), "least": each, "sure": sure, "unlike": number % 5 == 4})
     face, unsure = Face((0, 0, 1, 1), None, 1.0), 0
     for case, found in zip(sent, page.evaluate(ANSWER, {"cases": sent, "classes": classes}), strict=True):
-        least = [min(one, 0.1) for one in case["least"]] if case["unlike"] else case["least"]
-        ours = make_prediction(face, dict(zip(classes, case["scores"], strict=True)), least, case["sure"], case["unlike"])
+        needed = [min(one, 0.1) for one in case["least"]] if case["unlike"] else case["least"]
+        ours = make_prediction(face, dict(zip(classes, case["scores"], strict=True)), needed, case["sure"], case["unlike"])
         assert (found["top"], found["unsure"], tuple(found["possible"])) == (ours.top, ours.unsure, ours.possible)
         assert found["confidence"] == ours.confidence
         assert found["said"] == sentence(ours)
