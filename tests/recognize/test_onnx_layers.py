@@ -55,7 +55,7 @@ def both(network: Network, info: Info) -> tuple[np.ndarray[Any, Any], np.ndarray
     content = save(network.state_dict())
     weights = check_weights(content, Path(WEIGHTS))
     checked = check_graph(write_graph(network, info, "fixed", content), ModelCard({}, info.classes, info), weights)
-    (found,) = open_session(checked.content, 1, {WEIGHTS: weights.content}).run(None, {FACES: faces.numpy()})
+    found, *_ = open_session(checked.content, 1, {WEIGHTS: weights.content}).run(None, {FACES: faces.numpy()})
     with torch.no_grad():
         inputs = faces.permute(0, 3, 1, 2) if info.channels == 3 else faces[:, None]
         return found, network(normalize(inputs.float() / 255, "fixed")).numpy()

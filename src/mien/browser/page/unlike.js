@@ -12,8 +12,8 @@ export class TrainingFaces {
   /** Whether features lie farther from the nearest center, by the cosine, than those of training. */
   isUnlike(features) {
     const given = unit(features);
-    const nearest = Math.max(...this.centers.map((center) => center.reduce((sum, value, place) => sum + value * given[place], 0)));
-    return 1 - nearest > this.beyond;
+    const cosines = this.centers.map((center) => center.reduce((sum, value, place) => sum + value * given[place], 0));
+    return 1 - Math.max(...cosines) > this.beyond;
   }
 }
 
