@@ -27,7 +27,7 @@ otherwise.
 | network | `mien_s`, {parameters:.2f} M parameters, {bytes:.1f} MB in half precision; faces of {side} x {side} gray pixels |
 | how faces are cut out | `{alignment}` |
 | learned from | the votes of {train:,} faces of FER+, split Training; {validation:,} more of it chose the epoch and set temperature and threshold |
-| recipe | `ferplus_long`, seed {seed}; `make model` trains it again |
+| recipe | `ferplus_long`, seed {seed}; `make model` trains it again, with `WEB=` for the thresholds below |
 | probabilities | softmax of the logits over a temperature of {temperature:.3f} |
 | possible | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below) |
 | sure | an answer is *sure* where one expression alone is possible and has a probability of {needed:.3f} or more{unlike}; any other face is *unsure*. It was set so that 95 % of sure answers are right, unless too many answers would be unsure (`make card` says how many); measured below |

@@ -115,6 +115,7 @@ def main() -> None:
         shown += nothing_to_name(recognizer, np.asarray(validation.faces()))
     card = recognizer.card
     own = Way("today", card.temperature, card.conformal_threshold, card.class_thresholds, card.confidence_threshold)
+    own = replace(own, unlike=card.unlike if given.unlike else None)
     ways = [own, *fit_ways(fitted, given.by_class, given.most_unsure, given.shifted or given.also)]
     if given.unlike:
         centers = find_centers(recognizer.logits_and_features(training)[1])

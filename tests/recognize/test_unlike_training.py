@@ -1,12 +1,14 @@
 """Which faces are unlike those of training: the measure, the card that holds it, exports that give features, predictions."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from mien import MienError, Recognizer, export
 from mien.data.info import Info
@@ -16,9 +18,10 @@ from mien.recognize.last_layer import last_layer
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.model_folder import CARD
 from mien.recognize.onnx_backend import OnnxBackend
-from mien.recognize.prediction import make_prediction
+from mien.recognize.prediction import Prediction, make_prediction
 from mien.recognize.saved_networks import build_network, write_model
 from mien.recognize.unlike_training import UnlikeTraining, find_centers, read_centers, write_centers
+from mien.serving.answers import FaceAnswer
 
 CLASSES = ("a", "b", "c")
 INFO = Info(CLASSES, side=16, channels=1, alignment="whole")
@@ -89,6 +92,28 @@ def test_both_backends_give_the_same_features(exported: Path) -> None:
         np.testing.assert_allclose(logits, onnx.logits(FACES, flip), atol=1e-5)
         own = last(torch.from_numpy(features)).detach().numpy()
         np.testing.assert_allclose(own, logits, atol=2e-3, err_msg="features are what the last layer is given")
+
+
+def test_threads_get_the_features_of_their_own_faces(exported: Path) -> None:
+    onnx = Recognizer.load(exported, "cpu")
+    in_torch = Recognizer.of(onnx.network, onnx.card, onnx.device)
+    alone = [in_torch.logits_and_features(FACES[place : place + 1])[1] for place in (0, 7)]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(40):
+            made = threads.map(lambda at: in_torch.logits_and_features(FACES[at : at + 1])[1], (0, 7))
+            for found, wanted in zip(made, alone, strict=True):
+                np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_services_schema_knows_the_answer(exported: Path) -> None:
+    found = Recognizer.load(exported, "cpu").read([np.repeat(FACES[0][..., None], 3, 2)], WHOLE)[0][0]
+    assert TypeAdapter(FaceAnswer).validate_json(json.dumps(found.to_json())).unlike is False
+
+
+def test_a_prediction_without_thresholds_is_not_smoothed() -> None:
+    made = Prediction(Face((0.0, 0.0, 1.0, 1.0), None, 1.0), {"a": 0.4, "b": 0.6}, ("b",))
+    with pytest.raises(MienError, match="conformal threshold"):
+        made.with_scores({"a": 0.5, "b": 0.5})
 
 
 def test_unlike_faces_are_unsure_and_more_is_possible(exported: Path) -> None:

@@ -39,6 +39,7 @@ def readme(card: ModelCard, name: str) -> str:
         "no answer is sure"
         if card.confidence_threshold >= 1
         else f"an answer is sure from {percent(card.confidence_threshold)} on"
+        + (", unless the face is unlike those of training" if card.unlike else "")
     )
     possible = "its own threshold in `model.json`" if card.class_thresholds else percent(card.conformal_threshold)
     lines = [

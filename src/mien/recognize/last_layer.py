@@ -16,15 +16,14 @@ def last_layer(network: Network) -> nn.Linear | None:
 
 
 def logits_beside_features(network: Network, last: nn.Linear) -> Callable[[Tensor], Tensor]:
-    """A forward pass that gives logits (B, K) and, behind them, the features (B, D) that `last` is given: (B, K + D)."""
+    """A forward pass that gives logits (B, K) and, behind them, the features (B, D) that `last` is given: (B, K + D).
+
+    It keeps nothing in the network, so that several threads may call it.
+    """
+    before = network.head[:-1] if isinstance(network.head, nn.Sequential) else nn.Identity()
 
     def forward(inputs: Tensor) -> Tensor:
-        seen = list[Tensor]()
-        hook = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        try:
-            logits = network(inputs)
-        finally:
-            hook.remove()
-        return torch.cat([logits.float(), seen[-1].float()], dim=1)
+        features = before(network.last_features(inputs))
+        return torch.cat([last(features).float(), features.float()], dim=1)
 
     return forward

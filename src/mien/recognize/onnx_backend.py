@@ -60,7 +60,8 @@ class OnnxBackend:
             raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
         if card.unlike is not None and [one.shape[1:] for one in more] != [[card.unlike.width]]:
             expected = f"a graph that gives features of {card.unlike.width} numbers at {path}, as its card has it"
-            raise MienError(expected, "one without", "copy the model's folder whole, or export the model again")
+            found = f"features of shape {more[0].shape[1:]}" if more else "one without"
+            raise MienError(expected, found, "copy the model's folder whole, or export the model again")
         return OnnxBackend(session, batch, path, (card.weights, card.graph))
 
     def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "OnnxBackend"], tuple[str, tuple[str, str]]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mien.errors import MienError
 from mien.faces.face import Face
 from mien.wording import percent, short_name
 
@@ -54,7 +55,13 @@ class Prediction:
         return bool(self.unlike) or len(self.possible) != 1 or not threshold <= self.confidence or threshold >= 1
 
     def with_scores(self, scores: dict[str, float]) -> "Prediction":
-        """The prediction for the same face with other probabilities, such as averages over time; thresholds stay."""
+        """The prediction for the same face with other probabilities, such as averages over time; thresholds stay.
+
+        Raises MienError for one without thresholds, which `make_prediction` gives.
+        """
+        if len(self.conformal_thresholds) != len(scores):
+            expected, found = f"a conformal threshold for each of {len(scores)} expressions", f"{len(self.conformal_thresholds)}"
+            raise MienError(expected, found, "make the prediction by make_prediction")
         made = make_prediction(self.face, scores, self.conformal_thresholds, self.confidence_threshold, self.unlike)
         return replace(made, track=self.track)
 

@@ -21,6 +21,7 @@ EXAMPLE: dict[str, Any] = {
                     "unsure": False,
                     "possible": ["happiness"],
                     "scores": {"neutral": 0.0201, "happiness": 0.9712, "surprise": 0.0087},
+                    "unlike": False,
                 }
             ],
         },
@@ -45,11 +46,13 @@ class FaceAnswer:
     confidence: Annotated[float, Field(ge=0, le=1)]
     """Its calibrated probability."""
     unsure: bool
-    """Whether several expressions are possible, or none is sure."""
+    """Whether several expressions are possible, or none is sure, or the face is unlike those of training."""
     possible: list[str]
     """The expressions that are possible, the likeliest first."""
     scores: dict[str, float]
     """The calibrated probability of every expression."""
+    unlike: bool | None = None
+    """Whether the face is unlike those of training; left out where the model cannot tell."""
 
 
 @dataclass(frozen=True, config=STRICT)
