@@ -30,7 +30,7 @@ NEEDS = {
     "photos": "my_pictures my_photos photos my_labeled_photos examples.png pictures_root",
     "a video": "my_video.mp4 film.mp4",
     "a label store": "labels.db my_labels.db",
-    "a published database": "FER FER/fer2013.csv legend.csv basic IMDB_WIKI MEGAFACE CKPLUS databases",
+    "a published database": "FER FER/fer2013.csv legend.csv WEB/legend.csv basic IMDB_WIKI MEGAFACE CKPLUS databases",
     "a file of another program": "package/model/fr_feature.onnx vgg_face.mat",
     "a face network of an extra": "facenet_dlib:block9 facenet_dlib:block10",
 }
