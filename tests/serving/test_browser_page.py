@@ -43,7 +43,13 @@ COUNT = """() => {
   const everything = { subtree: true, characterData: true, childList: true, attributes: true };
   new MutationObserver(() => self.changes++).observe(document.getElementById("faces"), everything);
 }"""
-TRY = "async (address) => { try { await fetch(address); return 'sent'; } catch { return 'blocked'; } }"
+TRY = """async (address) => {
+  const told = new Promise((done) => addEventListener("securitypolicyviolation", done, { once: true }));
+  try { await fetch(address, { method: "POST", mode: "no-cors", body: "a picture" }); } catch {
+    return `blocked: ${(await told).effectiveDirective}`;
+  }
+  return "sent";
+}"""
 ELSEWHERE = "http://127.0.0.1:9/"
 NO_PICTURE = "it is no picture that this browser knows"
 
@@ -255,7 +261,9 @@ def test_as_files_it_works_at_any_server(opener: Opener, tmp_path: Path) -> None
         assert not page.evaluate("crossOriginIsolated")
         choose(page, "two.png", content())
         expect(page.locator("#state")).to_have_text("two.png: 2 faces.")
-        assert page.evaluate(TRY, ELSEWHERE) == "blocked", "by the policy in the page itself"
+        (worker,) = page.workers
+        for where in (page, worker):
+            assert where.evaluate(TRY, ELSEWHERE) == "blocked: connect-src", "by the policy in the page itself"
 
 
 def test_nothing_is_sent(opener: Opener, where: str) -> None:
