@@ -68,6 +68,15 @@ UNLIKE = """async ({ settings, rows }) => {
   const training = new TrainingFaces(settings);
   return rows.map((row) => training.isUnlike(row));
 }"""
+REFUSED = """async (settings) => {
+  const [{ probabilities }, { TrainingFaces }] = await Promise.all([import("./app/calibration.js"), import("./app/unlike.js")]);
+  const training = new TrainingFaces(settings);
+  const said = (task) => { try { return `no fault: ${task()}`; } catch (error) { return error.message; } };
+  return [
+    ...[NaN, Infinity].map((logit) => said(() => probabilities(Float32Array.of(0, logit, 1), 1))),
+    ...[null, new Float32Array(3), new Float32Array(2).fill(NaN)].map((features) => said(() => training.isUnlike(features))),
+  ];
+}"""
 TRACK = """async ({ settings, frames }) => {
   const { Tracker } = await import("./app/tracking.js");
   const tracker = new Tracker(settings);
@@ -201,6 +210,12 @@ def test_the_same_faces_are_unlike_those_of_training(page: Page) -> None:
     assert found == unlike.are_unlike(features).tolist()
     assert not any(found[:7])
     assert any(found[7:])
+
+
+def test_outputs_that_are_no_numbers_are_refused(page: Page) -> None:
+    settings = asdict(UnlikeTraining(0.3, 0.1, 2, write_centers(np.eye(2))))
+    missing, wrong = "its features are missing", "its features are not 2 finite numbers"
+    assert page.evaluate(REFUSED, settings) == [*["its logits are not finite"] * 2, missing, wrong, wrong]
 
 
 def test_faces_are_followed_and_smoothed_as_by_watch(page: Page) -> None:

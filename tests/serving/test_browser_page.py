@@ -38,12 +38,35 @@ HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+GIVE = """([kind, name, bytes]) => {
+  const given = new DataTransfer(), how = { bubbles: true, cancelable: true };
+  given.items.add(new File([Uint8Array.from(bytes)], name));
+  return !document.body.dispatchEvent(kind === "drop" ? new DragEvent(kind, { ...how, dataTransfer: given })
+    : new ClipboardEvent(kind, { ...how, clipboardData: given }));
+}"""
+SLOW = """if (navigator.mediaDevices) {
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  self.opened = new Promise((done) => { self.allow = done; }).then(() => open({ video: true }));
+  navigator.mediaDevices.getUserMedia = () => self.opened;
+}"""
+OPENED = """async () => {
+  self.allow();
+  const [track] = (await self.opened).getVideoTracks();
+  await new Promise((done) => setTimeout(done));
+  return track.readyState;
+}"""
 COUNT = """() => {
   self.changes = 0;
   const everything = { subtree: true, characterData: true, childList: true, attributes: true };
   new MutationObserver(() => self.changes++).observe(document.getElementById("faces"), everything);
 }"""
-TRY = "async (address) => { try { await fetch(address); return 'sent'; } catch { return 'blocked'; } }"
+TRY = """async (address) => {
+  const told = new Promise((done) => addEventListener("securitypolicyviolation", done, { once: true }));
+  try { await fetch(address, { method: "POST", mode: "no-cors", body: "a picture" }); } catch {
+    return `blocked: ${(await told).effectiveDirective}`;
+  }
+  return "sent";
+}"""
 ELSEWHERE = "http://127.0.0.1:9/"
 NO_PICTURE = "it is no picture that this browser knows"
 
@@ -119,16 +142,23 @@ def test_a_picture_comes_by_keyboard_by_drop_and_by_paste(page: Page) -> None:
         page.keyboard.press("Enter")
     chooser.value.set_files({"name": "one.png", "mimeType": "image/png", "buffer": content(photo=drawings()[2].photo)})
     expect(page.locator("#state")).to_have_text("one.png: 1 face.")
-    give = """([kind, bytes]) => {
-      const given = new DataTransfer();
-      given.items.add(new File([Uint8Array.from(bytes)], `${kind}.png`));
-      const how = { bubbles: true, cancelable: true };
-      document.body.dispatchEvent(kind === "drop" ? new DragEvent(kind, { ...how, dataTransfer: given })
-        : new ClipboardEvent(kind, { ...how, clipboardData: given }));
-    }"""
     for kind in ("drop", "paste"):
-        page.evaluate(give, [kind, list(content())])
+        page.evaluate(GIVE, [kind, f"{kind}.png", list(content())])
         expect(page.locator("#state")).to_have_text(f"{kind}.png: 2 faces.")
+
+
+def test_what_comes_early_waits_and_a_camera_that_is_stopped_stays_off(opener: Opener, where: str) -> None:
+    """Before the model is loaded, and while the camera opens."""
+    with opener.open(where, before=SLOW) as page:
+        assert page.evaluate(GIVE, ["drop", "early.png", list(content())]), "the browser does not show it instead of the page"
+        expect(page.locator("#state")).to_have_text("early.png: 2 faces.")
+        page.click("#start")
+        assert page.evaluate(GIVE, ["drop", "meanwhile.png", list(content())])
+        expect(page.locator("#state")).to_have_text("meanwhile.png: 2 faces.")
+        assert page.evaluate(OPENED) == "ended"
+        assert page.evaluate("document.getElementById('camera').srcObject === null")
+        assert page.locator("#photo").is_visible()
+        assert page.locator("#start:enabled").inner_text() == "Start camera"
 
 
 def huge() -> bytes:
@@ -255,7 +285,9 @@ def test_as_files_it_works_at_any_server(opener: Opener, tmp_path: Path) -> None
         assert not page.evaluate("crossOriginIsolated")
         choose(page, "two.png", content())
         expect(page.locator("#state")).to_have_text("two.png: 2 faces.")
-        assert page.evaluate(TRY, ELSEWHERE) == "blocked", "by the policy in the page itself"
+        (worker,) = page.workers
+        for where in (page, worker):
+            assert where.evaluate(TRY, ELSEWHERE) == "blocked: connect-src", "by the policy in the page itself"
 
 
 def test_nothing_is_sent(opener: Opener, where: str) -> None:

@@ -23,7 +23,7 @@ KINDS = {
 }  # fmt: skip
 """Media types by ending; other files are `application/octet-stream`."""
 CONTENT = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'"
 )
 """The page's content policy: it loads its own files alone, and sends nothing."""

@@ -7,8 +7,9 @@
  * @typedef {{top: string, confidence: number, unsure: boolean, possible: string[], scores: number[]}} Answer
  */
 
-/** Calibrated probabilities of logits. */
+/** Calibrated probabilities of logits. Throws an error where one is not finite. */
 export function probabilities(logits, temperature) {
+  if (!logits.every(Number.isFinite)) throw new Error("its logits are not finite");
   const highest = Math.max(...logits);
   const odds = Array.from(logits, (value) => Math.exp((value - highest) / temperature));
   const sum = odds.reduce((total, value) => total + value, 0);

@@ -14,7 +14,9 @@ export class Camera {
   constructor(video) {
     this.video = video;
     this.stream = null;
-    this.facing = "user";
+    this.device = ""; // one that was switched to
+    this.run = 0;
+    this.wanted = false;
   }
 
   get on() {
@@ -27,39 +29,59 @@ export class Camera {
   }
 
   /**
-   * Starts the camera. Throws an error whose message is a sentence for people.
+   * Starts the camera; where it is stopped before it is open, it stays off. Throws an error whose message is a sentence for
+   * people.
    * @param {() => void} ended Called where the camera is unplugged, or taken away.
    */
   async start(ended) {
+    const own = ++this.run;
+    this.wanted = true;
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error(self.isSecureContext ? "This browser shows no camera to pages." : "Only https pages may use the camera.");
     }
+    const which = this.device ? { deviceId: { exact: this.device } } : { facingMode: "user" };
+    let stream;
     try {
-      const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: this.facing };
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+      const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, ...which };
+      stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     } catch (error) {
+      this.device = ""; // it may be gone
       throw new Error(`${REASONS[error.name] ?? `The camera cannot be used (${error.message})`}.`);
     }
-    this.stream.getVideoTracks()[0].addEventListener("ended", ended);
-    this.video.srcObject = this.stream;
+    if (this.run !== own) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    this.stream = stream;
+    stream.getVideoTracks()[0].addEventListener("ended", ended);
+    this.video.srcObject = stream;
     await this.video.play();
   }
 
   /** Switches the camera off. */
   stop() {
+    this.run += 1;
+    this.wanted = false;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.video.srcObject = null;
   }
 
-  /** Takes the other camera at the next start. */
-  turn() {
-    this.facing = this.facing === "user" ? "environment" : "user";
+  /** Takes the camera after this one at the next start. */
+  async turn() {
+    const cameras = await this.#cameras();
+    const now = this.stream?.getVideoTracks()[0].getSettings().deviceId;
+    const next = cameras.findIndex(({ deviceId }) => deviceId === now) + 1;
+    this.device = cameras[next % cameras.length]?.deviceId ?? "";
   }
 
   /** Whether there are several cameras; known once one was allowed. */
   async isOneOfSeveral() {
+    return (await this.#cameras()).length > 1;
+  }
+
+  async #cameras() {
     const devices = await navigator.mediaDevices.enumerateDevices();
-    return devices.filter(({ kind }) => kind === "videoinput").length > 1;
+    return devices.filter(({ kind }) => kind === "videoinput");
   }
 }

@@ -7,6 +7,8 @@ import { shortName } from "./words.js";
 
 /** Seconds that are shown, and the pause from which on there is a gap. */
 const SECONDS = 60, GAP = 1;
+/** Seconds between two drawings: in them the strip moves by few pixels, and the whole of it is drawn each time. */
+const PAUSE = 0.25;
 /** The height of the line above that shows where the model is unsure, as a share, and its color. */
 const UNSURE = 0.08, UNSURE_COLOR = "#444444";
 
@@ -20,7 +22,7 @@ export class Strip {
   constructor(canvas, legend, { classes, colors }) {
     this.canvas = canvas;
     this.colors = colors;
-    this.points = [];
+    this.clear();
     const items = classes.map((name, place) => legendItem(shortName(name), colors[place]));
     legend.replaceChildren(...items, legendItem("unsure", null));
   }
@@ -28,13 +30,16 @@ export class Strip {
   /** Forgets all. */
   clear() {
     this.points = [];
+    this.drawnAt = -Infinity;
   }
 
-  /** Adds a frame's faces at a time in seconds, and draws. */
+  /** Adds a frame's faces at a time in seconds, and draws unless it just did. */
   add(time, faces) {
     const largest = faces.reduce((best, face) => (!best || area(face.box) > area(best.box) ? face : best), null);
     if (largest) this.points.push({ time, scores: largest.scores, unsure: largest.unsure });
     while (this.points.length && this.points[0].time < time - SECONDS) this.points.shift();
+    if (time - this.drawnAt < PAUSE) return;
+    this.drawnAt = time;
     this.#draw(time);
   }
 

@@ -24,6 +24,7 @@ class Page {
     this.table = new Table(settings);
     this.camera = new Camera(video);
     this.films = 0;
+    this.run = 0; // grows where the camera starts or stops: what began before it is no longer shown
     this.filming = new Filming(video, reader, {
       frame: (faces, frame, time, pace) => this.#showFrame(faces, frame, time, pace),
       failed: (error) => this.#stop(`The camera's picture cannot be read: ${error.message}.`),
@@ -41,18 +42,8 @@ class Page {
     at("turn").addEventListener("click", () => this.#turn());
     at("save").addEventListener("click", () => this.#save());
     at("files").addEventListener("change", ({ target }) => {
-      this.#readAll([...target.files]);
+      this.readAll([...target.files]);
       target.value = "";
-    });
-    document.addEventListener("paste", ({ clipboardData }) => this.#readAll([...(clipboardData?.files ?? [])]));
-    document.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      stage.classList.add("over");
-    });
-    for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => stage.classList.remove("over"));
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.#readAll([...event.dataTransfer.files]);
     });
     document.addEventListener("visibilitychange", () => {
       if (this.camera.on) say(document.hidden ? "Paused while this tab is in the background." : "The camera is read.");
@@ -61,21 +52,24 @@ class Page {
   }
 
   async #start() {
+    const own = ++this.run;
     trouble("");
     at("start").disabled = true;
     say("Starting the camera…");
     try {
       await this.camera.start(() => this.#stop("The camera was taken away."));
     } catch (error) {
-      this.#stop(`${error.message} You can still choose, drop or paste pictures.`);
+      if (this.run === own) this.#stop(`${error.message} You can still choose, drop or paste pictures.`);
       return;
-    } finally {
-      at("start").disabled = false;
     }
+    if (this.run !== own) return; // stopped meanwhile
+    const several = await this.camera.isOneOfSeveral();
+    if (this.run !== own) return;
+    at("start").disabled = false;
     this.films += 1;
     this.strip.clear();
     at("start").textContent = "Stop camera";
-    at("turn").hidden = !(await this.camera.isOneOfSeveral());
+    at("turn").hidden = !several;
     video.classList.toggle("mirrored", this.camera.mirrored);
     this.#stageOf(video);
     at("minute").hidden = false;
@@ -84,8 +78,10 @@ class Page {
   }
 
   #stop(fault = "") {
+    this.run += 1;
     this.filming.stop();
     this.camera.stop();
+    at("start").disabled = false;
     at("start").textContent = "Start camera";
     at("turn").hidden = true;
     at("pace").textContent = "";
@@ -95,10 +91,12 @@ class Page {
   }
 
   async #turn() {
+    const own = this.run;
+    await this.camera.turn();
+    if (this.run !== own) return;
     this.#stop();
-    this.camera.turn();
     await this.#start();
-    at("turn").focus();
+    if (this.camera.on) at("turn").focus();
   }
 
   #showFrame(faces, frame, time, pace) {
@@ -113,27 +111,32 @@ class Page {
   }
 
   /** Reads files, one after the other. */
-  #readAll(files) {
+  readAll(files) {
     if (!files.length) return;
-    if (this.camera.on) this.#stop();
+    if (this.camera.wanted) this.#stop();
     trouble("");
-    const faults = [];
+    const faults = [], own = this.run;
     files.forEach((file, place) => {
       const which = files.length > 1 ? ` (${place + 1} of ${files.length})` : "";
-      this.reading = this.reading.then(() => this.#read(file, faults, which));
+      this.reading = this.reading.then(() => this.#read(file, faults, which, own));
     });
   }
 
-  async #read(file, faults, which) {
-    if (this.camera.on) return; // started meanwhile
+  async #read(file, faults, which, own) {
+    if (this.run !== own) return; // the camera was started meanwhile
     const name = plain(file.name);
     say(`Reading ${shortName(file.name)}${which}…`);
     try {
       const bitmap = await bitmapOf(file, this.settings.pixels);
+      if (this.run !== own) {
+        bitmap.close();
+        return;
+      }
       showPicture(bitmap, file.name);
       const size = { width: bitmap.width, height: bitmap.height };
       this.#stageOf(photo);
       const faces = await this.reader.ask("read", { bitmap });
+      if (this.run !== own) return;
       this.last = { size, faces };
       this.table.add({ photo: name }, faces);
       this.#mark();
@@ -141,6 +144,7 @@ class Page {
       at("save").disabled = !this.table.rows.length;
       say(`${shortName(file.name)}${which}: ${faces.length ? quantity(faces.length, "face") : "no face"}.`);
     } catch (error) {
+      if (this.run !== own) return;
       faults.push(`${shortName(file.name)} cannot be read: ${error.message}.`);
       trouble(faults.join(" "));
       say("Ready.");
@@ -197,7 +201,24 @@ function missing() {
   return "";
 }
 
+/** Takes what is dropped and pasted. From the first moment: else the browser would show a dropped picture instead of the page. */
+function listenForFiles(take) {
+  document.addEventListener("paste", ({ clipboardData }) => take([...(clipboardData?.files ?? [])]));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    stage.classList.add("over");
+  });
+  for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => stage.classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    take([...event.dataTransfer.files]);
+  });
+}
+
 async function main() {
+  const early = []; // given before the model is loaded
+  let page = null;
+  listenForFiles((files) => (page ? page.readAll(files) : early.push(...files)));
   const lack = missing();
   if (lack) {
     say("");
@@ -206,7 +227,8 @@ async function main() {
   }
   const reader = new Reader();
   try {
-    new Page(reader, await reader.ask("open"));
+    page = new Page(reader, await reader.ask("open"));
+    page.readAll(early);
   } catch (error) {
     say("");
     trouble(`The model cannot be loaded: ${error.message}. Load the page again.`);

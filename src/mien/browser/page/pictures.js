@@ -20,7 +20,12 @@ export async function bitmapOf(file, most) {
   } catch {
     throw new Unreadable("it is no picture that this browser knows");
   }
-  requireFew(bitmap, most);
+  try {
+    requireFew(bitmap, most);
+  } catch (error) {
+    bitmap.close();
+    throw error;
+  }
   return bitmap;
 }
 

@@ -1,21 +1,32 @@
 // The page's side of the worker.
 
+/**
+ * The address of a script that loads the worker. A worker from such a blob has the page's own content policy, wherever the page
+ * lies. From a file it would have the policy of the server's headers, and most servers send none.
+ */
+function loader() {
+  const worker = new URL("./worker.js", import.meta.url).href;
+  return URL.createObjectURL(new Blob([`import ${JSON.stringify(worker)};`], { type: "text/javascript" }));
+}
+
 /** Asks the worker, and waits for its answers. */
 export class Reader {
   constructor() {
     this.waiting = new Map();
     this.last = 0;
-    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    this.isLost = false;
+    this.worker = new Worker(loader(), { type: "module" });
     this.worker.onmessage = ({ data: { id, value, fault } }) => {
       const { done, failed } = this.waiting.get(id);
       this.waiting.delete(id);
       if (fault === undefined) done(value);
       else failed(new Error(fault));
     };
-    // The worker itself could not be loaded.
+    // The worker itself could not be loaded, or broke.
     this.worker.onerror = (event) => {
       event.preventDefault();
-      for (const { failed } of this.waiting.values()) failed(new Error("its scripts cannot be loaded"));
+      this.isLost = true;
+      for (const { failed } of this.waiting.values()) failed(lost());
       this.waiting.clear();
     };
   }
@@ -26,10 +37,18 @@ export class Reader {
    * @param {Object} given What goes with it; a bitmap is handed over, not copied.
    */
   ask(kind, given = {}) {
+    if (this.isLost) {
+      given.bitmap?.close();
+      return Promise.reject(lost());
+    }
     const id = ++this.last;
     return new Promise((done, failed) => {
       this.waiting.set(id, { done, failed });
       this.worker.postMessage({ id, kind, ...given }, given.bitmap ? [given.bitmap] : []);
     });
   }
+}
+
+function lost() {
+  return new Error("its scripts cannot be loaded");
 }

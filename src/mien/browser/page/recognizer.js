@@ -85,7 +85,7 @@ export class Recognizer {
     return {
       faces: cut.map(({ face }) => face),
       scores: outputs.map(({ logits }) => probabilities(logits, this.settings.temperature)),
-      unlike: outputs.map(({ features }) => Boolean(this.training && features && this.training.isUnlike(features))),
+      unlike: outputs.map(({ features }) => Boolean(this.training?.isUnlike(features))),
     };
   }
 
@@ -96,6 +96,7 @@ export class Recognizer {
     const values = new Uint8Array(crops.length * size);
     crops.forEach((pixels, place) => values.set(pixels, place * size));
     const { data, dims, features } = await this.names(values, [crops.length, side, side, ...(channels === 3 ? [3] : [])]);
+    if (dims[1] !== this.settings.classes.length) throw new Error("its logits are not one for each class");
     const row = ({ data, dims }, place) => data.slice(place * dims[1], (place + 1) * dims[1]);
     return crops.map((_, place) => ({ logits: row({ data, dims }, place), features: features && row(features, place) }));
   }

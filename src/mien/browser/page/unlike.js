@@ -6,11 +6,19 @@ export class TrainingFaces {
   constructor({ beyond, width, centers }) {
     const bytes = Int8Array.from(atob(centers), (letter) => letter.charCodeAt(0));
     this.beyond = beyond;
+    this.width = width;
     this.centers = Array.from({ length: bytes.length / width }, (_, row) => unit(bytes.subarray(row * width, (row + 1) * width)));
   }
 
-  /** Whether features lie farther from the nearest center, by the cosine, than those of training. */
+  /**
+   * Whether features lie farther from the nearest center, by the cosine, than those of training. Throws an error where there are
+   * none, or they are not as the centers are.
+   */
   isUnlike(features) {
+    if (!features) throw new Error("its features are missing");
+    if (features.length !== this.width || !features.every(Number.isFinite)) {
+      throw new Error(`its features are not ${this.width} finite numbers`);
+    }
     const given = unit(features);
     const cosines = this.centers.map((center) => center.reduce((sum, value, place) => sum + value * given[place], 0));
     return 1 - Math.max(...cosines) > this.beyond;

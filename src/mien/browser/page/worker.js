@@ -56,7 +56,7 @@ async function open() {
 
 /** The content of one of the page's own files. */
 async function content(name) {
-  const response = await fetch(new URL(name, import.meta.url));
+  const response = await fetch(new URL(name, import.meta.url), { cache: "no-cache" }); // so that files of two models never mix
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
