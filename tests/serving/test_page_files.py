@@ -1,6 +1,7 @@
 """The page's files: which there are, how they are sent, and what is said where there is none."""
 
 import asyncio
+import errno
 import gzip
 import json
 import re
@@ -140,6 +141,26 @@ def test_export_writes_the_page_once(mien: Command, tmp_path: Path) -> None:
     assert b"MIT License" in (out / "app" / "vendor" / "LICENSE").read_bytes()
     assert "a new or an empty folder" in mien("export", "mien-s", out, "--web").err
     assert "Invalid value for --web" in mien("export", "mien-s", tmp_path / "other", "--web", "--one-file").err
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_runtime()
+    whole = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.suffix == ".safetensors":
+            raise OSError(errno.ENOSPC, "no space left")
+        return whole(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with refused(str(tmp_path / "page"), "no space left"):
+            export_page("mien-s", tmp_path / "page")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "page").mkdir()
+    export_page("mien-s", tmp_path / "page")
+    assert [one.name for one in tmp_path.iterdir()] == ["page"]
+    assert (tmp_path / "page" / "index.html").is_file()
 
 
 def test_scripts_stay_short() -> None:
