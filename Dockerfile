@@ -2,8 +2,9 @@
 FROM python:3.13-slim
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE LICENSES.md ./
-# The versions of the locks, and no others: constraints.txt names them all.
+# With what make web put into it; else the service has no page in the browser.
 COPY src ./src
+# The versions of the locks, and no others: constraints.txt names them all.
 RUN pip install --no-cache-dir --constraint constraints.txt ".[serve]" && rm -rf /build/src
 WORKDIR /
 # Nobody in particular, who may write nothing.

@@ -20,7 +20,7 @@ version=$("$python" -c 'import tomllib; print(tomllib.load(open("pyproject.toml"
 grep -qx "version: $version" CITATION.cff || stop "expected 'version: $version' in CITATION.cff; found another"
 grep -qE "^## \[$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || stop "expected '## [$version] - DATE' in CHANGELOG.md; found no such line"
 [[ -z $(git status --porcelain) ]] || stop "expected everything to be committed; found changes: see git status"
-[[ -f src/mien/browser/vendor/LICENSE ]] || stop "expected onnxruntime-web in src/mien/browser/vendor; found none: run make web where npm is installed"
+"$python" locks/npm.py check || stop "expected onnxruntime-web of locks/npm.json in src/mien/browser/vendor: run make web where npm is installed"
 if git rev-parse -q --verify "refs/tags/v$version" >/dev/null; then stop "expected no tag v$version yet; found one: raise the version"; fi
 
 # The same commit gives the same bytes.

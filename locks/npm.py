@@ -22,7 +22,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PACKAGES: dict[str, dict[str, Any]] = json.loads((HERE / "npm.json").read_text())
 DONE = ".sha512"
-"""The file in a folder that names the hash of the package whose files lie there."""
+"""The file in a folder with the hash of the package whose files lie there, the files that were asked for, and what is there."""
+ONCE = ("--silent", "--fetch-retries=0", "--fetch-timeout=30000")
+"""npm is asked once: without a network it would try for minutes."""
+SECONDS = 300
+"""How long npm may take for a package."""
 BROTLI = (
     "const z = require('zlib'), fs = require('fs'), c = z.constants, b = fs.readFileSync(process.argv[1]);"
     "const params = { [c.BROTLI_PARAM_QUALITY]: 10, [c.BROTLI_PARAM_LGWIN]: 24, [c.BROTLI_PARAM_SIZE_HINT]: b.length };"
@@ -37,8 +41,11 @@ def fetch(name: str, version: str, sha512: str) -> bytes | None:
     Ends with a message where its hash is another.
     """
     with tempfile.TemporaryDirectory() as folder:
-        words = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", folder]
-        if subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL).returncode:
+        words = ["npm", "pack", f"{name}@{version}", *ONCE, "--pack-destination", folder]
+        try:
+            if subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, timeout=SECONDS).returncode:
+                return None
+        except subprocess.TimeoutExpired:
             return None
         (archive,) = Path(folder).glob("*.tgz")
         content = archive.read_bytes()
@@ -78,29 +85,42 @@ def compress(folder: Path) -> None:
         file.unlink()
 
 
-def put(name: str, finish: Callable[[Path], None]) -> None:
-    """Make the folder of a package anew, unless its files are there already."""
+def is_there(name: str) -> bool:
+    """Whether the folder of a package holds what npm.json asks for, whole."""
+    wanted = PACKAGES[name]
+    done = ROOT / wanted["folder"] / DONE
+    said = done.read_text().splitlines() if done.is_file() else []
+    return said[:2] == stamp(wanted) and all((done.parent / file).is_file() for file in said[2:])
+
+
+def stamp(wanted: dict[str, Any]) -> list[str]:
+    """What tells the files of a package from those of another version, and from others of the same one."""
+    return [wanted["sha512"], " ".join(wanted["files"])]
+
+
+def put(name: str, finish: Callable[[Path], None]) -> bool:
+    """Make the folder of a package anew, unless its files are there already; False where npm does not get it."""
+    if is_there(name):
+        return True
     wanted = PACKAGES[name]
     folder = ROOT / wanted["folder"]
-    done = folder / DONE
-    if done.is_file() and done.read_text() == wanted["sha512"]:
-        return
     content = fetch(name, wanted["version"], wanted["sha512"])
     if content is None:
         print(f"web: npm did not get {name}; tests that need it are skipped")
-        return
+        return False
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".web-"))
     try:
         unpack(content, wanted["files"], aside)
         finish(aside)
-        (aside / DONE).write_text(wanted["sha512"])
+        (aside / DONE).write_text("\n".join(stamp(wanted) + sorted(file.name for file in aside.iterdir())))
         aside.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     print(f"{name} {wanted['version']} -> {wanted['folder']}")
+    return True
 
 
 def finish_runtime(folder: Path) -> None:
@@ -109,14 +129,22 @@ def finish_runtime(folder: Path) -> None:
     compress(folder)
 
 
-def main() -> None:
-    """All packages; without npm nothing is fetched, which is said."""
+def main(words: list[str]) -> None:
+    """All packages; without npm nothing is fetched, which is said. With `check` nothing is fetched either.
+
+    `check` ends with a message where onnxruntime-web is not there as npm.json asks for it.
+    """
+    if words == ["check"]:
+        if not is_there("onnxruntime-web"):
+            sys.exit("web: onnxruntime-web is missing, or another one than in locks/npm.json")
+        return
     if shutil.which("npm") is None or shutil.which("node") is None:
         print("web: npm is not installed, so that mien serve has no page; its tests are skipped")
         return
-    put("onnxruntime-web", finish_runtime)
-    put("axe-core", lambda folder: None)
+    # Where the first did not come, the second would hardly come.
+    if put("onnxruntime-web", finish_runtime):
+        put("axe-core", lambda folder: None)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

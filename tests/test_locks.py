@@ -1,8 +1,12 @@
 """What `make` installs is known by hash, and is what pyproject.toml asks for."""
 
 import base64
+import importlib.util
+import io
 import json
 import re
+import shutil
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -46,7 +50,72 @@ def test_what_npm_brings_is_known_by_hash() -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+", wanted["version"]), name
         assert len(base64.b64decode(wanted["sha512"], validate=True)) == 64
         there = ROOT / wanted["folder"] / ".sha512"
-        assert not there.is_file() or there.read_text() == wanted["sha512"], "make web fetches it again"
+        assert not there.is_file() or there.read_text().split()[:1] == [wanted["sha512"]], "make web fetches it again"
+
+
+class Npm:
+    """A copy of the program that fetches from npm, in a repository of its own, with what stands in for npm."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "locks").mkdir()
+        for name in ("npm.py", "npm.json"):
+            shutil.copy(ROOT / "locks" / name, folder / "locks")
+        spec = importlib.util.spec_from_file_location("npm_copy", folder / "locks" / "npm.py")
+        assert spec is not None
+        assert spec.loader is not None
+        self.program = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.program)
+        self.asked = list[str]()
+        self.gets = True
+
+    def fetch(self, name: str, version: str, sha512: str) -> bytes | None:
+        """An archive with files that are named as those of the package."""
+        self.asked.append(name)
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            for file in self.program.PACKAGES[name]["files"]:
+                archive.addfile(tarfile.TarInfo(f"package/{file}"), io.BytesIO())
+        return made.getvalue() if self.gets else None
+
+    def web(self) -> list[str]:
+        """The packages that are asked for now."""
+        self.asked.clear()
+        self.program.main([])
+        return list(self.asked)
+
+
+def test_what_npm_brings_is_fetched_where_it_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = Npm(tmp_path)
+    program, packages = npm.program, npm.program.PACKAGES
+    monkeypatch.setattr(program, "fetch", npm.fetch)
+    monkeypatch.setattr(program, "finish_runtime", lambda folder: None)
+    monkeypatch.setattr(program.shutil, "which", lambda name: name)
+    npm.gets = False
+    assert npm.web() == ["onnxruntime-web"], "the second would hardly come"
+    with pytest.raises(SystemExit, match="onnxruntime-web is missing"):
+        program.main(["check"])
+    npm.gets = True
+    assert npm.web() == ["onnxruntime-web", "axe-core"]
+    assert npm.web() == []
+    program.main(["check"])
+    (tmp_path / packages["axe-core"]["folder"] / "LICENSE").unlink()
+    assert npm.web() == ["axe-core"]
+    packages["onnxruntime-web"]["files"].pop()
+    assert npm.web() == ["onnxruntime-web"]
+    packages["onnxruntime-web"]["sha512"] = "another"
+    with pytest.raises(SystemExit, match="another one"):
+        program.main(["check"])
+
+
+def test_npm_is_asked_once_and_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Npm(tmp_path).program
+
+    def hangs(words: list[str], *, timeout: float, **how: object) -> None:
+        assert "--fetch-retries=0" in words
+        raise program.subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(program.subprocess, "run", hangs)
+    assert program.fetch("axe-core", "1.0.0", "") is None
 
 
 def test_constraints_are_the_versions_of_the_locks() -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,14 +13,21 @@ SCRIPT = Path(__file__).parents[1] / "release.sh"
 GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull} | {
     f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
-PYTHON = """#!/bin/sh
-case "$*" in *tomllib*) sed -n 's/^version = "\\(.*\\)"$/\\1/p' pyproject.toml;; *) echo "$*" >>"$ASKED";; esac
+PYTHON = f"""#!/bin/sh
+case "$*" in
+*tomllib*) sed -n 's/^version = "\\(.*\\)"$/\\1/p' pyproject.toml;;
+*npm.py*) exec '{sys.executable}' "$@";;
+*) echo "$*" >>"$ASKED";;
+esac
 """
 READY = {
     "pyproject.toml": '[project]\nversion = "1.2.3"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.3\n",
     "CHANGELOG.md": "# Changelog\n\n## [1.2.3] - 2030-01-31\n",
+    "locks/npm.py": (SCRIPT.parent / "locks" / "npm.py").read_text("utf-8"),
+    "locks/npm.json": '{"onnxruntime-web": {"sha512": "a+b/c==", "files": ["dist/a.mjs"], "folder": "src/mien/browser/vendor"}}',
     "src/mien/browser/vendor/LICENSE": "MIT License\n",
+    "src/mien/browser/vendor/.sha512": "a+b/c==\ndist/a.mjs\nLICENSE",
 }
 
 
@@ -91,12 +99,13 @@ def test_what_is_not_committed_is_not_released(place: Place) -> None:
     assert "expected everything to be committed" in place.release().stderr
 
 
-def test_a_release_without_the_page_s_runtime_is_refused(place: Place) -> None:
-    (place.folder / "src/mien/browser/vendor/LICENSE").unlink()
-    place.write({})
+@pytest.mark.parametrize("stamp", ["a+b/c==\ndist/a.mjs\nLICENSE\na.mjs", "d+e/f==\ndist/a.mjs\nLICENSE", "a+b/c=="])
+def test_a_release_without_the_page_s_runtime_is_refused(place: Place, stamp: str) -> None:
+    place.write({"src/mien/browser/vendor/.sha512": stamp})
     done = place.release()
     assert done.returncode == 1
     assert "expected onnxruntime-web" in done.stderr
+    assert not place.asked.exists()
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:

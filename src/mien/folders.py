@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mien.disk import create_atomically, require_utf8_path, write_atomically
+from mien.disk import create_atomically, replace_atomically, require_utf8_path, write_atomically
 from mien.errors import MienError
 from mien.json_text import to_json
 from mien.json_toml import read_json
@@ -45,6 +46,24 @@ def write_new(path: Path, content: bytes) -> None:
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A context with a folder aside, which becomes `folder` at its end: a new or an empty one until then.
+
+    After an error in it nothing is left.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        if sys.platform == "win32" and folder.is_dir():
+            folder.rmdir()  # Windows replaces no folder, even an empty one.
+        replace_atomically(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def require_own(out: Path, files: Collection[str], command: str) -> list[str]:

@@ -308,3 +308,10 @@ def test_nothing_is_sent(opener: Opener, where: str) -> None:
         assert (one.method, one.post_data, parts.query) == ("GET", None, "")
         assert parts.hostname == "127.0.0.1"
         assert re.fullmatch(r"(/faces)?/(app/[\w./-]+)?", parts.path), one.url
+
+
+def test_the_page_cannot_ask_the_service_itself(opener: Opener, where: str) -> None:
+    """After the test above: what is tried here is noted, too."""
+    with opener.open(where, tried="v1/model") as page:
+        assert page.evaluate(TRY, "v1/model").startswith("blocked")
+        assert page.evaluate(TRY, "app/page.js") == "sent"

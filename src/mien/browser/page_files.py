@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -29,15 +30,28 @@ CONTENT = (
 """The page's content policy: it loads its own files alone, and sends nothing."""
 POLICY = b"{content}"
 """What stands for the content policy in the page, for servers that send no headers of ours."""
+NAMED = re.compile(r"((?:[a-z0-9-]+\.)*[a-z0-9-]*[a-z-][a-z0-9-]*|127\.0\.0\.1)(:[0-9]+)?", re.IGNORECASE)
+"""The addresses that a content policy can name: host names, and no number of a machine but this one."""
 HEADERS = {
-    "Content-Security-Policy": f"{CONTENT}; frame-ancestors 'none'",
     # With these two a browser lets WebAssembly have threads.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
     "Cache-Control": "no-cache",
 }
-"""The headers of all files of the page."""
+"""The headers of all files of the page, beside the content policy."""
+
+
+def content_policy(host: str, path: str = "") -> str:
+    """The policy of the page that is shown at `host`, such as `localhost:8080`: it may ask for files in its folder `app` alone.
+
+    `path`: the path below which a proxy may show it. Where a policy cannot name the host, all of the address may be asked.
+    """
+    said = f"{CONTENT}; frame-ancestors 'none'"
+    if not NAMED.fullmatch(host):
+        return said
+    own = " ".join(f"{host}{start}/app/" for start in dict.fromkeys(("", path)))
+    return said.replace("connect-src 'self'", f"connect-src {own}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,9 @@ class PageFile:
     name: str
     """Its path from the page's folder, with slashes."""
     content: bytes
-    """What it holds; empty for WebAssembly, which is read as it is asked for."""
+    """What it holds."""
+    digest: str
+    """What tells it from other versions of it: made once, as WebAssembly is large."""
     packed: Mapping[str, bytes] = field(default_factory=dict)
     """The same content by content coding, such as `gzip`, where that is smaller."""
 
@@ -57,17 +73,18 @@ class PageFile:
         ending = self.name[self.name.rfind(".") :]
         return KINDS.get(ending, "application/octet-stream" if "." in self.name else KINDS[".txt"])
 
-    @property
-    def tag(self) -> str:
-        """What tells it from other versions of it (ETag)."""
-        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+    def tag(self, coding: str = "") -> str:
+        """What tells the file, as it is sent in this coding, from others (ETag)."""
+        return f'"{self.digest}-{coding}"' if coding else f'"{self.digest}"'
 
 
-def page_files(card: ModelCard, crop_spec: CropSpec, network: tuple[bytes, bytes], name: str) -> dict[str, PageFile]:
+def page_files(
+    card: ModelCard, crop_spec: CropSpec, network: tuple[bytes, bytes], name: str, packed: bool = True
+) -> dict[str, PageFile]:
     """The files of the page by their names, for a model with this card.
 
-    `network`: the graph of ONNX, and the weights beside it. Raises MienError where onnxruntime-web is not there, and for a model
-    that the page cannot show.
+    `network`: the graph of ONNX, and the weights beside it. `packed`: compressed as well, for sending them.
+    Raises MienError where onnxruntime-web is not there, and for a model that the page cannot show.
     """
     require_vendored()
     settings = to_json(page_settings(card, crop_spec, name)).encode()
@@ -78,11 +95,19 @@ def page_files(card: ModelCard, crop_spec: CropSpec, network: tuple[bytes, bytes
     files |= {f"app/model/{one}.onnx": (FOLDER / f"{one}.onnx").read_bytes() for one in NETWORKS}
     graph, weights = network
     files |= {"app/model/settings.json": settings, f"app/model/{GRAPH}": graph, f"app/model/{WEIGHTS}": weights}
-    made = {one: PageFile(one, content, _packed(content)) for one, content in files.items()}
-    program = f"app/vendor/{WASM}"
-    return made | {program: PageFile(program, wasm(), {"br": wasm("br"), "gzip": wasm("gzip")})}
+    files[program := f"app/vendor/{WASM}"] = wasm()
+    codings = {one: _packed(one, content) for one, content in files.items() if one != program} if packed else {}
+    if packed:
+        codings[program] = {"br": wasm("br"), "gzip": wasm("gzip")}
+    return {one: PageFile(one, content, _digest(content), codings.get(one, {})) for one, content in files.items()}
 
 
-def _packed(content: bytes) -> dict[str, bytes]:
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _packed(name: str, content: bytes) -> dict[str, bytes]:
+    if name.endswith(WEIGHTS):  # numbers hardly get smaller
+        return {}
     packed = gzip.compress(content, 9, mtime=0)
     return {"gzip": packed} if len(packed) < len(content) else {}

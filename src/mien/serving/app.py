@@ -78,7 +78,7 @@ def build(
         description="Names the expressions of faces in photos. No photo is kept.",
     )  # fmt: skip
     app.state.service = service
-    app.state.page = page
+    app.state.page, app.state.path = page, path
     app.include_router(router)
     app.include_router(page_router)
     app.add_exception_handler(RefusedRequest, _on_refused)

@@ -1,13 +1,15 @@
 """The page in the browser, at the service's own address: its files, read once, or a sentence about why there is none."""
 
 import html
+import re
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
 
 from mien.browser.network_files import network_files
-from mien.browser.page_files import HEADERS, INDEX, PageFile, page_files
+from mien.browser.page_files import HEADERS, INDEX, PageFile, content_policy, page_files
 from mien.errors import MienError
 from mien.recognize.bundled import name_of
 from mien.recognize.recognizer import Recognizer
@@ -51,15 +53,25 @@ async def file(name: str, request: Request) -> Response:
     """A file of the page."""
     page: Page = request.app.state.page
     found = None if isinstance(page, str) else page.get(f"app/{name}")
-    return Response(status_code=404) if found is None else _sent(found, request)
+    if found is None:
+        raise HTTPException(404)
+    return _sent(found, request)
 
 
 def _sent(found: PageFile, request: Request) -> Response:
     """A file, compressed as the browser takes it; only that it is still the same, where the browser has it already."""
-    headers = HEADERS | {"ETag": found.tag, "Vary": "Accept-Encoding"}
-    if found.tag in request.headers.get("if-none-match", ""):
+    taken = _taken(request.headers.get("accept-encoding", ""))
+    codings = (one for one in found.packed if taken.get(one, taken.get("*", False)))
+    coding = min(codings, key=lambda one: len(found.packed[one]), default="")
+    policy = content_policy(request.headers.get("host", ""), request.app.state.path)
+    headers = HEADERS | {"Content-Security-Policy": policy, "ETag": found.tag(coding), "Vary": "Accept-Encoding"}
+    if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
-    taken = {part.partition(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")}
-    coding = min((one for one in found.packed if one in taken), key=lambda one: len(found.packed[one]), default="")
     content = found.packed[coding] if coding else found.content
     return Response(content, headers=headers | ({"Content-Encoding": coding} if coding else {}), media_type=found.kind)
+
+
+def _taken(accepted: str) -> dict[str, bool]:
+    """Which content codings a browser takes, by the header Accept-Encoding: those of quality 0 it refuses."""
+    parts = (part.partition(";") for part in accepted.lower().split(","))
+    return {name.strip(): re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", rest) is None for name, _, rest in parts}

@@ -1,7 +1,5 @@
 """From a face set to a run folder with a model in it, and on from where a run was interrupted."""
 
-import shutil
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from pydantic.dataclasses import dataclass
 from mien.data.faceset import FaceSet
 from mien.data.label_budget import LabelBudget
 from mien.data.writer import write_table
-from mien.disk import replace_atomically, require_utf8_path
+from mien.disk import require_utf8_path
 from mien.errors import MienError
-from mien.folders import LOCK, exclusive, remove_all_but_lock
+from mien.folders import LOCK, exclusive, new_folder, remove_all_but_lock
 from mien.json_text import to_json
 from mien.json_toml import read_settings
 from mien.preparation.photo_folder import open_or_prepare
@@ -208,17 +206,11 @@ def _address(faces: FaceSet | None) -> Path | None:
 
 def _begin(folder: Path, faces: FaceSet, settings: TrainingSettings, prepared: PreparedRun, run: Run) -> None:
     """Make the run's folder, with what was asked (run.json) and which labels are used for what (budget.parquet)."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with new_folder(folder) as aside:
         written = {"order": asdict(settings), "recipe": run.recipe.table()}
         written |= {} if prepared.joined is None else {"also_left_out": prepared.joined.facts["also_left_out"]}
         (aside / "run.json").write_text(to_json(written), "utf-8")
         pq.write_table(budget_table(faces, prepared), aside / "budget.parquet")
-        aside.chmod(0o755)
-        replace_atomically(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _weights_table(run: Run, prepared: PreparedRun) -> pa.Table:

@@ -3,8 +3,6 @@
 import csv
 import io
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from mien.data.face_grid import GridNote, GridRow, GridTile, draw_face_grid
-from mien.disk import replace_atomically
 from mien.evaluation.neuron_responses import LayerNeurons, label_entropy, mean_faces
 from mien.evaluation.neurons import MaximizedNeurons, NetworkNeurons, Neurons
 from mien.evaluation.report.figures import BLUE, INK, LINE, ORANGE, TEXT, plain_axes
 from mien.evaluation.report.report_page import EmbeddedPicture, data_uri, with_thousands
-from mien.folders import require_absent
+from mien.folders import new_folder, require_absent
 from mien.html_pages import page_templates
 from mien.json_text import to_json
 from mien.matplotlib_parts import Figure, MaxNLocator
@@ -52,15 +49,9 @@ def write_neurons(found: Neurons, out: Path | str) -> list[str]:
         "summary.json": to_json(found.to_json()).encode(),
         "report.html": neurons_html(found, pictures).encode(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with new_folder(out) as aside:
         for name, content in files.items():
             (aside / name).write_bytes(content)
-        aside.chmod(0o755)
-        replace_atomically(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return list(files)
 
 
