@@ -45,7 +45,7 @@ ELSEWHERE = {
 """Commands that stay until they are told, ask the web, or look for what is in the folder; and the tests that run them."""
 SHORT = {"import synthetic": ["--set", "faces=28", "--set", "people=7", "--set", "sequences=2"]}
 """What is added to a command that is run here, by its first words, so that it takes a moment."""
-FIRST = re.compile(r"^(?:(?:[A-Z_]+=\S+|time) )*(\S+)")
+FIRST = re.compile(r"""^(?:(?:[A-Z_]+=(?:"[^"]*"|[^\s"]+)|time) )*(\S+)""")
 PROGRAMS = {".", "cp", "curl", "docker", "for", "grep", "mkdir", "mv", "npm", "openssl"}
 PROGRAMS |= {"tar", "tensorboard", "unshare", "unzip"}
 """Programs of others: what they do is theirs."""
