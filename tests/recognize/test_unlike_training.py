@@ -98,11 +98,12 @@ def test_threads_get_the_features_of_their_own_faces(exported: Path) -> None:
     onnx = Recognizer.load(exported, "cpu")
     in_torch = Recognizer.of(onnx.network, onnx.card, onnx.device)
     alone = [in_torch.logits_and_features(FACES[place : place + 1])[1] for place in (0, 7)]
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
     with ThreadPoolExecutor(2) as threads:
         for _ in range(40):
             made = threads.map(lambda at: in_torch.logits_and_features(FACES[at : at + 1])[1], (0, 7))
             for found, wanted in zip(made, alone, strict=True):
-                np.testing.assert_array_equal(found, wanted)
+                np.testing.assert_allclose(found, wanted, atol=np.abs(alone[0] - alone[1]).max() / 100)
 
 
 def test_the_services_schema_knows_the_answer(exported: Path) -> None:

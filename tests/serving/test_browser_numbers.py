@@ -252,6 +252,9 @@ def test_frames_between_whole_searches_are_searched_near_the_last_faces(page: Pa
     lost = [{"time": 0, "whole": two, "near": []}, {"time": 0.05, "whole": [box], "near": []}]
     joined = {"least": 48, "region": [150, 50, 400, 270]}
     assert page.evaluate(SEARCH, {"settings": told, "frames": lost}) == [whole, two, joined, whole, [box]]
+    large = [{"time": number / 30, "whole": [[100, 50, 500, 450]], "near": [[100, 50, 500, 450]]} for number in range(2)]
+    all_of_it = {"least": 240, "region": [0, 0, 640, 480]}
+    assert page.evaluate(SEARCH, {"settings": told, "frames": large})[::2] == [whole, all_of_it], "large faces alone"
 
 
 def table(classes: Sequence[str], read: Sequence[PredictedPhoto]) -> str:

@@ -57,7 +57,7 @@ export class FrameSearch {
   }
 }
 
-/** Where to look for these faces; places that overlap are one. Empty where they take most of the frame. */
+/** Where to look for these faces; places that overlap are one, and so is the whole frame where they take most of it. */
 function regionsOf(faces, { width, height }, { around, worth }) {
   let joined = [];
   for (let region of faces.map(({ box }) => surroundings(box, around, width, height))) {
@@ -69,7 +69,8 @@ function regionsOf(faces, { width, height }, { around, worth }) {
     joined.push(region);
   }
   const covered = joined.reduce((sum, [x0, y0, x1, y1]) => sum + (x1 - x0) * (y1 - y0), 0);
-  return covered > worth * width * height ? [] : joined.filter(([x0, y0, x1, y1]) => x0 < x1 && y0 < y1);
+  if (covered > worth * width * height) return [[0, 0, width, height]];
+  return joined.filter(([x0, y0, x1, y1]) => x0 < x1 && y0 < y1);
 }
 
 /** The square around a box, within the frame, in whole pixels. */
