@@ -26,9 +26,9 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.A
     """The temperature T that minimizes the cross-entropy of softmax(logits / T), (N, K), against labels (N,).
 
     `weights` (N,): how much each face counts; alike unless given. Fit it on validation faces, never on the faces that are
-    measured. The loss is convex in 1 / T, so there is one minimum. Where every face is right, the
-    loss falls without end as T goes to 0 and says nothing about confidence: T is then 1. Raises MienError without faces, for
-    logits that are not finite, and for labels that are no class.
+    measured. The loss is convex in 1 / T, so there is one minimum. Where every face is right, the loss falls without end as T
+    goes to 0 and says nothing about confidence: T is then 1. Raises MienError without faces, for logits that are not finite, and
+    for labels that are no class.
     """
     scores = _checked(logits)
     wanted = class_indices(labels, scores.shape[1], "labels")

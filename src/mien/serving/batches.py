@@ -27,7 +27,7 @@ ENDING_SECONDS = 3.0
 READER = "mien-reader"
 """The name of the threads that read photos."""
 LARGE = 4_000_000
-"""Pixels of a request from which on it waits for others as large alone. Searching so many for small faces takes half a second."""
+"""Pixels from which on a request goes to the thread for large photos. Finding small faces among so many takes half a second."""
 
 
 class Ended(Exception):
