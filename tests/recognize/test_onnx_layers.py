@@ -64,7 +64,7 @@ def both(network: Network, info: Info) -> tuple[np.ndarray[Any, Any], np.ndarray
 def require_equal(network: Network, info: Info) -> None:
     found, expected = both(network, info)
     assert np.ptp(expected, axis=0).max() > 0.01  # faces differ
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)  # processors differ in the order of sums
 
 
 FACE_NETS: list[tuple[dict[str, Any], int, int]] = [

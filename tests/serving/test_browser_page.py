@@ -202,7 +202,7 @@ def test_the_camera_is_read_paused_and_stopped(page: Page) -> None:
     page.wait_for_function(FOUND)
     expect(page.locator("#state")).to_have_text("The camera is read.")
     expect(page.locator("#pace")).to_have_text(re.compile(r"^\d+ pictures a second$"))
-    expect(page.locator("#faces h3 .soft")).to_have_text("face 1")
+    expect(page.locator("#faces h3 .soft")).to_have_text(re.compile(r"^face \d+$"))
     require_no_violations(page, "with the camera")
     assert page.locator("#strip").is_visible()
     page.wait_for_function(PAINTED)
@@ -218,8 +218,9 @@ def test_the_camera_is_read_paused_and_stopped(page: Page) -> None:
     rows = [row for row in saved(page)[1:] if row[0] == "camera"]
     assert [int(row[3]) for row in rows] == sorted({int(row[3]) for row in rows})
     assert [float(row[4]) for row in rows] == sorted(float(row[4]) for row in rows)
-    assert [int(row[5]) for row in rows] == sorted(int(row[5]) for row in rows), "after a pause a face may get a new number"
-    assert rows[0][5] == "1"
+    # Where pictures are far apart in time, as after a pause or on a slow machine, a face may get a new number, and later its old one.
+    numbers = list(dict.fromkeys(int(row[5]) for row in rows))
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_without_a_camera_pictures_are_read(opener: Opener, where: str) -> None:
