@@ -59,8 +59,8 @@ def summarize_logits(
     """The evaluation of logits (N, K) against labels (N,), integers from 0 to K - 1.
 
     The thresholds are those of a model's card: from the first on (one, or (K,) by class) a class is possible, from the second on
-    a single possible class is a sure answer, unless the face is `unlike` the training faces, (N,). `groups`: columns (N,) by
-    name; the faces of each value are measured on their own, too. `seed` draws the bootstrap. Raises
+    a single possible class is a sure answer, unless the face is `unlike` the training faces, (N,); None where that is not known.
+    `groups`: columns (N,) by name; the faces of each value are measured on their own, too. `seed` draws the bootstrap. Raises
     MienError without faces, for a face without label (-1), and where shapes do not fit.
     """
     scores = np.asarray(logits)
@@ -74,6 +74,8 @@ def summarize_logits(
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
     certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold, unlike)]
     bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
+    strange = None if unlike is None else int(np.asarray(unlike, bool).sum())
+    bounds |= {} if strange is None else {"unlike": wilson(strange, len(scores))}
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -97,6 +99,7 @@ def summarize_logits(
         sure=len(certain) / len(scores),
         sure_right=float(certain.mean()) if len(certain) else math.nan,
         intervals=intervals(matrix, seed, resamples) | bounds,
+        unlike=None if strange is None else strange / len(scores),
         groups=tuple(group for name, values in (groups or {}).items() for group in _groups(faces, name, values)),
         notes=dict(notes or {}),
     )
