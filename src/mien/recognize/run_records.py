@@ -1,6 +1,7 @@
 """Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def read_used_ids(path: Path) -> set[str]:
 def note_source(folder: Path, source: Path, checksum: str = "") -> None:
     """Write into a run's folder that the run began with the model at `source`; labels of that model count for the run as well.
 
-    `checksum`: of the set that those labels are of, where it is not the one in the source's card.
+    `checksum`: of the set that those labels are of, where it is not the one in the source's card. Raises MienError where the
+    folder says that the run began with another model, before it was interrupted.
     """
     _write_sources(folder, _source_entries(source, checksum))
 
@@ -58,7 +60,19 @@ def _source_entries(source: Path, checksum: str = "") -> list[dict[str, Any]]:
 
 
 def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
-    write_atomically(folder / "sources.json", to_json(entries).encode())
+    file = folder / "sources.json"
+    if file.is_file():
+        _require_same(folder, *([entry["weights"] for entry in each] for each in (_read_list(file), entries)))
+    write_atomically(file, to_json(entries).encode())
+
+
+def _require_same(folder: Path, before: list[str], now: list[str]) -> None:
+    """Raises MienError unless the hashes of the models that a run began with are the same now: parts of it may be made by them."""
+    for was, found in zip_longest(before, now, fillvalue=""):
+        if was != found:
+            expected, other = (f"weights {sha256[:12]}" if sha256 else "no further one" for sha256 in (was, found))
+            todo = f"put the same models back and resume, or remove {folder} and train again"
+            raise MienError(f"the models that {folder} began with, {expected}", other, todo)
 
 
 def read_sources(path: Path) -> list[dict[str, Any]]:
