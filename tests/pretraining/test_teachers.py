@@ -1,6 +1,7 @@
 """Trained teachers: their common word by hand, what students are taught of it, and what is refused."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from conftest import Interrupted, StopAfter, bright_faces, small_recipe
-from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, resume, train
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, export, resume, train
 from mien.pretraining.soft_targets import read_logits
 from mien.recognize.run_records import note_sources, read_sources
 from runs import begun
@@ -112,3 +113,24 @@ def test_a_run_has_as_many_teachers_as_it_began_with(teachers: tuple[str, str], 
     note_sources(tmp_path, [Path(teachers[0])])
     with pytest.raises(MienError, match="no further one; found weights"):
         note_sources(tmp_path, [Path(one) for one in teachers])
+
+
+def test_the_sets_that_taught_an_exported_teacher_are_named(tmp_path: Path) -> None:
+    """Of the model itself, and of the one that it began with: only the card still knows that."""
+    sets = []
+    for seed, name in enumerate(("lab", "street", "own")):
+        faces = bright_faces(120, seed=seed)
+        sets.append(replace(faces, info=replace(faces.info, name=name)).save(tmp_path / name))
+    plain = small_recipe(precision="float32")
+    first = train(sets[0], plain, tmp_path / "first", TrainingSettings(labels=30, threads=1))
+    begun_with = plain.set("start", {"technique": "weights", "path": str(tmp_path / "first")})
+    train(sets[1], begun_with, tmp_path / "second", TrainingSettings(labels=60, threads=1))
+    export(tmp_path / "second", tmp_path / "given")
+    taught = train(sets[2], taught_by((str(tmp_path / "given"),)), tmp_path / "run", ORDER)
+    wanted = [sets[1].info.checksum, sets[0].info.checksum]
+    assert [source["faces"] for source in read_sources(tmp_path / "run")] == wanted
+    assert [source["faces"] for source in taught.card.sources] == wanted
+    assert taught.card.sources[1]["weights"] == first.card.weights
+    began = evaluate(taught, sets[0]).notes["began with"].split("; ")
+    assert began[0].endswith("60 more labels of street")
+    assert began[1].endswith("30 more labels of this set")

@@ -53,10 +53,11 @@ def note_published(folder: Path, network: str, sha256: str, license_: str) -> No
 def _source_entries(source: Path, checksum: str = "") -> list[dict[str, Any]]:
     card = read_card(source)
     faces = checksum or card.faces.checksum
-    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
+    entry = {"network": card.network, "weights": card.weights, "faces": faces, "name": card.faces.name, "budget": card.budget}
     if not card.budget:  # somebody else's weights, whose license is all that is known of them
         entry |= {"license": card.faces.license}
-    return [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)]
+    # A model that was exported or adapted has no such file: its card names the models, without the ids of their faces.
+    return [entry | {"used": sorted(read_used_ids(source))}, *(read_sources(source) or card.sources)]
 
 
 def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
@@ -76,7 +77,7 @@ def _require_same(folder: Path, before: list[str], now: list[str]) -> None:
 
 
 def read_sources(path: Path) -> list[dict[str, Any]]:
-    """The models that a run began with, and that these began with: network, weights, faces, budget and used ids of each."""
+    """The models that a run began with, and that these began with: network, weights, set, budget and used ids of each."""
     files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
     return [entry for file in files if file.is_file() for entry in _read_list(file)]
 
@@ -88,6 +89,20 @@ def _read_list(file: Path) -> list[dict[str, Any]]:
     for entry in values:
         settings_of_file(SourceModel, entry, file, "train again")
     return values
+
+
+def ids_that_taught(folder: Path, checksum: str) -> set[str]:
+    """Ids of the faces of the set with this checksum whose labels taught the run in `folder`, or a model that it began with.
+
+    Empty for a set without checksum. Faces of an exported or adapted model are missing, since only runs know their ids.
+    """
+    if not checksum:
+        return set()
+    known, card = read_used_ids(folder), read_card(folder)
+    used = known if checksum == card.faces.checksum else set()
+    if checksum == card.budget.get("also_checksum"):
+        used = used | {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
+    return used.union(*(source.get("used", ()) for source in read_sources(folder) if source.get("faces") == checksum))
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
