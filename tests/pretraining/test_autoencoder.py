@@ -229,7 +229,7 @@ def test_a_finished_one_is_read_without_a_lock(tmp_path: Path) -> None:
         for place in places:
             os.utime(place, (1, 1))
         assert train_autoencoder(faces, folder, settings, ORDER) == card
-        with pytest.raises(MienError, match="what .* was begun with, autoencoding.seed = 0"):
+        with pytest.raises(MienError, match=r"what .* was begun with, autoencoding.seed = 0"):
             train_autoencoder(faces, folder, replace(settings, seed=1), ORDER)
         train(faces, masked(folder), tmp_path / "run", ORDER)
         assert [place.stat().st_mtime for place in places] == [1, 1, 1]

@@ -68,7 +68,7 @@ def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
 
 
 def _require_same(folder: Path, before: list[str], now: list[str]) -> None:
-    """Raises MienError unless the hashes of the models that a run began with are the same now: parts of it may be made by them."""
+    """Raises MienError unless the hashes of the models that a run began with are the same now: they may have made parts of it."""
     for was, found in zip_longest(before, now, fillvalue=""):
         if was != found:
             expected, other = (f"weights {sha256[:12]}" if sha256 else "no further one" for sha256 in (was, found))
