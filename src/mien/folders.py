@@ -143,15 +143,35 @@ def claim(
         was = read_json(file, otherwise)
         if was == now:
             return
-        before, after = decides(was), decides(now)
-        if other := [key for key in after if before.get(key) != after[key]]:
-            wanted, found = (f"{other[0]} = {short_name(values.get(other[0]))}" for values in (before, after))
-            more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
-            raise MienError(f"what {folder} was begun with, {wanted}", found + more, f"give the same again, or {otherwise}")
+        _require_same(folder, decides(was), decides(now), otherwise)
     elif empty and folder.is_dir() and not all(_is_own(one.name, file) for one in folder.iterdir()):
         raise MienError(f"an empty folder at {folder}, or that of {work}", "other files", otherwise)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(file, to_json(now).encode())
+
+
+def is_claimed(
+    file: Path,
+    asked: Mapping[str, Any],
+    decides: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    otherwise: str = "choose another --out",
+) -> bool:
+    """Whether the folder of `file` was taken for what is `asked`, by `claim`, which has the same arguments. Nothing is written.
+
+    False where there is no such file. Raises MienError where one of the values that decide was another.
+    """
+    if not file.is_file():
+        return False
+    _require_same(file.parent, decides(read_json(file, otherwise)), decides(json.loads(to_json(asked))), otherwise)
+    return True
+
+
+def _require_same(folder: Path, before: Mapping[str, Any], after: Mapping[str, Any], otherwise: str) -> None:
+    """Raises MienError where one of the values after is not what the work in `folder` was begun with."""
+    if other := [key for key in after if before.get(key) != after[key]]:
+        wanted, found = (f"{other[0]} = {short_name(values.get(other[0]))}" for values in (before, after))
+        more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
+        raise MienError(f"what {folder} was begun with, {wanted}", found + more, f"give the same again, or {otherwise}")
 
 
 def _is_own(name: str, file: Path) -> bool:

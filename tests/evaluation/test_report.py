@@ -126,6 +126,24 @@ def test_sure_answers_are_counted_and_judged(tmp_path: Path) -> None:
     assert f"Of these answers {spaced_percent(found.sure_right)} are right" in text
 
 
+def test_faces_unlike_those_of_training_are_counted_and_never_sure(tmp_path: Path) -> None:
+    unlike = np.arange(COUNT) % 5 == 0
+    plain = made(conformal_threshold=0.3, confidence_threshold=0.6)
+    found = made(conformal_threshold=0.3, confidence_threshold=0.6, unlike=unlike)
+    assert (plain.unlike, plain.to_json()["unlike"]) == (None, None)
+    assert "unlike" not in plain.intervals
+    assert found.unlike == found.to_json()["unlike"] == unlike.sum() / COUNT
+    assert found.intervals["unlike"] == wilson(int(unlike.sum()), COUNT)
+    assert found.sure < plain.sure
+    said = f"{spaced_percent(unlike.mean())} of the faces"
+    texts = []
+    for evaluation, folder in ((plain, tmp_path / "plain"), (found, tmp_path / "found")):
+        write_evaluation(evaluation, folder)
+        texts.append(Page((folder / "report.html").read_text("utf-8")).text)
+    assert "unlike those that the model learned from" not in texts[0]
+    assert texts[1].count(said) == 1
+
+
 def test_where_no_answer_is_sure_that_is_said(tmp_path: Path) -> None:
     found = made(confidence_threshold=1.0)
     assert found.sure == 0

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import small_recipe
+from conftest import bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, train
 from mien.data.identities import write_identities
 from mien.evaluation.verification import FacePairs, accuracy_by_fold, best_threshold, draw_pairs, unit_features, verify
@@ -142,6 +142,10 @@ def test_people_never_seen_are_told_apart(known: Path, tmp_path: Path) -> None:
     assert again == found
     own = verify(tmp_path / "run", known, split="train", pairs=120, folds=4)
     assert own.trained_on == (FaceSet.open(known).labels >= 0).sum()
+    start = {"technique": "weights", "path": str(tmp_path / "run")}
+    train(bright_faces(60), small_recipe(start=start, stages=[{"epochs": 1, "lr": 0.0}]), tmp_path / "second")
+    later = verify(tmp_path / "second", known, split="train", pairs=120, folds=4)
+    assert later.trained_on == own.trained_on, "of the model that it began with"
 
 
 def test_features_are_means_of_maps(known: Path) -> None:

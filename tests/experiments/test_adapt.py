@@ -19,6 +19,7 @@ from mien.experiments.adaptation.fitted_rows import fit_new_classes, refit_known
 from mien.experiments.adaptation.judgment import Adapted, ClassChange
 from mien.experiments.adaptation.last_layer import SHRINK, discriminant, fit_scale, refit, with_one
 from mien.recognize.model_folder import CARD, GRAPH
+from mien.recognize.run_records import note_sources, read_sources
 from runs import dim_faces, features
 
 CLASSES = [f"class{number}" for number in range(4)]
@@ -195,6 +196,10 @@ def test_an_adapted_model_knows_how_frequent_its_classes_were(model: Path, tmp_p
     assert adapted.budget["classes"] == dict.fromkeys(CLASSES, 20)
     assert adapted.budget["frequencies"] == trained | {"class3": np.mean(list(trained.values()))}
     assert (adapted.faces.count, adapted.faces.license) == (80, given.info.license)
+    note_sources(tmp_path, [tmp_path / "first"])
+    own, before = read_sources(tmp_path)  # what a run would say that begins with it
+    assert (own["faces"], own["budget"]["train"]) == (adapted.faces.checksum, 80)
+    assert (before["weights"], before["budget"]["classes"]) == (Recognizer.load(model).card.weights, trained)
 
 
 @pytest.mark.parametrize("fit", [fit_new_classes, refit_known_classes])

@@ -1,6 +1,7 @@
 """Training an autoencoder of semantic neighbors, alone and within a run: going on, the cache, what is refused, whose labels."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, small_recipe
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.splits import training_rows
+from mien.folders import exclusive
 from mien.neighbors.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
@@ -215,6 +217,22 @@ def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
 
 
 # Settings.
+
+
+def test_a_finished_one_is_read_without_a_lock(tmp_path: Path) -> None:
+    """It may lie in a folder that nobody can write into: nothing is written there, even while somebody holds it."""
+    faces, settings = bright_faces(40), autoencoder_settings(TINY_AUTOENCODER)
+    folder = tmp_path / "made"
+    card = train_autoencoder(faces, folder, settings, ORDER)
+    places = (folder, folder / "neighbors.json", folder / "model")
+    with exclusive(folder):
+        for place in places:
+            os.utime(place, (1, 1))
+        assert train_autoencoder(faces, folder, settings, ORDER) == card
+        with pytest.raises(MienError, match=r"what .* was begun with, autoencoding.seed = 0"):
+            train_autoencoder(faces, folder, replace(settings, seed=1), ORDER)
+        train(faces, masked(folder), tmp_path / "run", ORDER)
+        assert [place.stat().st_mtime for place in places] == [1, 1, 1]
 
 
 def test_the_papers_settings() -> None:

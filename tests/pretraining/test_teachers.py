@@ -1,5 +1,7 @@
 """Trained teachers: their common word by hand, what students are taught of it, and what is refused."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import bright_faces, small_recipe
-from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, train
+from conftest import Interrupted, StopAfter, bright_faces, small_recipe
+from mien import FaceSet, MienError, Recipe, Recognizer, TrainingSettings, evaluate, export, resume, train
 from mien.pretraining.soft_targets import read_logits
-from mien.recognize.run_records import read_sources
+from mien.recognize.run_records import note_sources, read_sources
 from runs import begun
 
 ORDER = TrainingSettings(seed=3, labels=60, threads=1)
@@ -78,3 +80,57 @@ def test_teachers_of_other_classes_or_faces(teachers: tuple[str, str], tmp_path:
     assert error.value.expected == "a run or a model at nowhere"
     with pytest.raises(MienError):
         taught_by(())
+
+
+@pytest.mark.parametrize("technique", ["teachers", "weights"])
+def test_a_resumed_run_has_the_models_that_it_began_with(teachers: tuple[str, str], tmp_path: Path, technique: str) -> None:
+    """Interrupted in its first epoch, it would learn the word of one teacher and name another, or begin with other weights."""
+    for number, name in enumerate(("first", "second")):
+        shutil.copytree(teachers[number], tmp_path / name)
+    named = {"models": [str(tmp_path / "first")]} if technique == "teachers" else {"path": str(tmp_path / "first")}
+    targets = {"technique": "soft_targets"} if technique == "teachers" else "hard"
+    recipe = small_recipe(start={"technique": technique, **named}, targets=targets, precision="float32")
+    bright_faces(120).save(tmp_path / "faces")
+    with pytest.raises(Interrupted):
+        train(tmp_path / "faces", recipe, tmp_path / "run", ORDER, progress=StopAfter(1))
+    (tmp_path / "first").rename(tmp_path / "kept")
+    (tmp_path / "second").rename(tmp_path / "first")
+    was, other = (Recognizer.load(tmp_path / name).card.weights[:12] for name in ("kept", "first"))
+    with pytest.raises(MienError) as error:
+        resume(tmp_path / "run")
+    assert error.value.expected == f"the models that {tmp_path / 'run'} began with, weights {was}"
+    assert error.value.found == f"weights {other}"
+    assert "put the same models back" in error.value.todo
+    assert [entry["weights"][:12] for entry in read_sources(tmp_path / "run")] == [was]
+    (tmp_path / "first").rename(tmp_path / "second")
+    (tmp_path / "kept").rename(tmp_path / "first")
+    assert [source["weights"][:12] for source in resume(tmp_path / "run").card.sources] == [was]
+
+
+def test_a_run_has_as_many_teachers_as_it_began_with(teachers: tuple[str, str], tmp_path: Path) -> None:
+    """The first is the same; a second one is not."""
+    note_sources(tmp_path, [Path(teachers[0])])
+    note_sources(tmp_path, [Path(teachers[0])])
+    with pytest.raises(MienError, match="no further one; found weights"):
+        note_sources(tmp_path, [Path(one) for one in teachers])
+
+
+def test_the_sets_that_taught_an_exported_teacher_are_named(tmp_path: Path) -> None:
+    """Of the model itself, and of the one that it began with: only the card still knows that."""
+    sets = []
+    for seed, name in enumerate(("lab", "street", "own")):
+        faces = bright_faces(120, seed=seed)
+        sets.append(replace(faces, info=replace(faces.info, name=name)).save(tmp_path / name))
+    plain = small_recipe(precision="float32")
+    first = train(sets[0], plain, tmp_path / "first", TrainingSettings(labels=30, threads=1))
+    begun_with = plain.set("start", {"technique": "weights", "path": str(tmp_path / "first")})
+    train(sets[1], begun_with, tmp_path / "second", TrainingSettings(labels=60, threads=1))
+    export(tmp_path / "second", tmp_path / "given")
+    taught = train(sets[2], taught_by((str(tmp_path / "given"),)), tmp_path / "run", ORDER)
+    wanted = [sets[1].info.checksum, sets[0].info.checksum]
+    assert [source["faces"] for source in read_sources(tmp_path / "run")] == wanted
+    assert [source["faces"] for source in taught.card.sources] == wanted
+    assert taught.card.sources[1]["weights"] == first.card.weights
+    began = evaluate(taught, sets[0]).notes["began with"].split("; ")
+    assert began[0].endswith("60 more labels of street")
+    assert began[1].endswith("30 more labels of this set")

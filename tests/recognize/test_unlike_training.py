@@ -1,6 +1,7 @@
 """Which faces are unlike those of training: the measure, the card that holds it, exports that give features, predictions."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from mien import MienError, Recognizer, export
+from conftest import Command
+from mien import FaceSet, MienError, Recognizer, evaluate, export
 from mien.data.info import Info
 from mien.faces.crop import CropSpec
 from mien.faces.face import Face
@@ -133,6 +135,34 @@ def test_unlike_faces_are_unsure_and_more_is_possible(exported: Path) -> None:
     assert strange.to_json()["unlike"] is True
     averaged = replace(strange, track=3).with_scores({"a": 1.0, "b": 0.0, "c": 0.0})
     assert (averaged.possible, averaged.unsure, averaged.track) == (("a",), True, 3)
+
+
+def test_evaluation_judges_unlike_faces_as_predict_does(exported: Path, tmp_path: Path, mien: Command) -> None:
+    """The share is said, and such an answer is not sure: neither where a photo is read nor where the face is measured."""
+    labels = np.arange(len(FACES)) % 3
+    columns = {"split": ["test"] * len(FACES)}
+    faces = FaceSet.from_arrays(FACES, labels, CLASSES, columns)
+    faces.save(tmp_path / "faces")
+    recognizer = Recognizer.load(exported, "cpu")
+    # A threshold that one class alone reaches in about half of the faces, and that none meets exactly.
+    least = float(np.sort(recognizer.probabilities(FACES).max(axis=1))[3:5].mean())
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    card = json.loads((folder / CARD).read_text()) | {"least": least, "sure": 0.0}
+    (folder / CARD).write_text(json.dumps(card))
+    photos = [np.repeat(face[..., None], 3, 2) for face in FACES]
+    read = [one for (one,) in Recognizer.load(folder, "cpu").read(photos, WHOLE)]
+    unlike, unsure = sum(bool(one.unlike) for one in read), sum(one.unsure for one in read)
+    alone = [one for one in read if sum(score >= least for score in one.scores.values()) == 1]
+    assert any(one.unlike for one in alone), "such an answer were sure of a face like the others"
+    assert not all(one.unlike for one in alone)
+    found = evaluate(folder, faces)
+    assert found.unlike == pytest.approx(unlike / len(FACES))
+    assert found.sure == pytest.approx(1 - unsure / len(FACES))
+    done = mien("evaluate", folder, tmp_path / "faces", "--device", "cpu")
+    assert f"unlike the training faces: {unlike / len(FACES):.1%} of the faces" in done.out
+    done = mien("evaluate", folder, tmp_path / "faces", "--device", "cpu", "--json")
+    assert json.loads(done.out)["unlike"] == pytest.approx(unlike / len(FACES))
 
 
 def test_a_model_without_a_measure_does_not_tell(exported: Path, tmp_path: Path) -> None:

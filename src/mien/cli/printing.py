@@ -85,7 +85,7 @@ def print_evaluation(result: "Evaluation", as_json: bool, places: list[str]) -> 
         return
     from mien.cli.result_tables import evaluation_tables
 
-    print_result(False, None, *evaluation_tables(result), sure_answers(result))
+    print_result(False, None, *evaluation_tables(result), sure_answers(result), *unlike_faces(result))
     for text in (*result.cautions, result.notes.get("warning", "")):
         warn(text)
     print_result(False, None, *places)
@@ -98,6 +98,15 @@ def sure_answers(result: "Evaluation") -> str:
         return "sure answers: none of the faces has one"
     said = f"sure answers: {percent(result.sure)} of the faces ({percent(many.low)} to {percent(many.high)}) have one, "
     return said + f"and {percent(result.sure_right)} of these are right ({percent(right.low)} to {percent(right.high)})"
+
+
+def unlike_faces(result: "Evaluation") -> list[str]:
+    """A sentence on how many of the faces are unlike those of training; none where the model cannot tell."""
+    if result.unlike is None:
+        return []
+    between = result.intervals["unlike"]
+    said = f"unlike the training faces: {percent(result.unlike)} of the faces ({percent(between.low)} to {percent(between.high)})"
+    return [f"{said}{', whose answers are not sure' if result.unlike else ''}"]
 
 
 def confirm(question: str) -> None:

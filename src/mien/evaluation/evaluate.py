@@ -22,8 +22,8 @@ from mien.progress import Progress
 from mien.recognize.alignment_note import alignment_note
 from mien.recognize.calibration import apply_temperature
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.run_records import JOINED, read_history, read_sources, read_used_ids
-from mien.wording import percent, quantity
+from mien.recognize.run_records import ids_that_taught, read_history
+from mien.wording import percent, quantity, short_name
 
 MISTAKES = 32
 """Number of mistakes in a report, the most confident ones."""
@@ -73,7 +73,7 @@ def evaluate(
         unlike=unlike,
         flip=flip,
         groups={} if by is None else {by: tested.faces.values(by)},
-        notes=_notes(recognizer, tested, known)
+        notes=_notes(recognizer, tested, known, whole.info.checksum)
         | _answers_beyond(recognizer, faces, logits)
         | duplicates
         | _cut_out(recognizer, tested.faces),
@@ -123,19 +123,12 @@ def _in_shape(tested: TestedFaces, info: Info) -> TestedFaces:
 
 def count_known(recognizer: Recognizer, tested: FaceSet, whole: FaceSet) -> int:
     """How many of the `tested` faces, which are of the set `whole`, gave the run their labels, or a model that it began with."""
-    if not whole.info.checksum or not recognizer.folder:
-        return 0
-    known, card = read_used_ids(recognizer.folder), recognizer.card
-    used = known if whole.info.checksum == card.faces.checksum else set()
-    if whole.info.checksum == card.budget.get("also_checksum"):
-        used = used | {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
-    for source in read_sources(recognizer.folder):
-        used |= set(source.get("used", ())) if source.get("faces") == whole.info.checksum else set()
+    used = ids_that_taught(recognizer.folder, whole.info.checksum) if recognizer.folder else set()
     return sum(name in used for name in tested.column("id").to_pylist())
 
 
-def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str, str]:
-    """How the recognizer was trained and measured, in words by topic."""
+def _notes(recognizer: Recognizer, tested: TestedFaces, known: int, checksum: str) -> dict[str, str]:
+    """How the recognizer was trained and measured, in words by topic; `checksum`: of the set that the faces are of."""
     card, budget = recognizer.card, recognizer.card.budget
     notes = {"trained on": card.faces.name or "unnamed"}
     if budget:
@@ -148,7 +141,7 @@ def _notes(recognizer: Recognizer, tested: TestedFaces, known: int) -> dict[str,
         notes["label noise"] = noise if share or matrix else "none added"
         notes["faces without labels"] = f"{budget.get('unlabeled', 0)} trained on"
     if card.sources:
-        notes["began with"] = "; ".join(_source(source) for source in card.sources)
+        notes["began with"] = "; ".join(_source(source, checksum) for source in card.sources)
     notes["recipe"] = str(card.recipe.get("title") or "unnamed")
     notes["network"] = str(card.network["network"])
     notes["seed"] = str(card.seed)
@@ -177,11 +170,13 @@ def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
     return {"cut out": note} if note else {}
 
 
-def _source(source: dict[str, Any]) -> str:
-    """A model that the run began with, in words."""
+def _source(source: dict[str, Any], checksum: str) -> str:
+    """A model that the run began with, in words; `checksum`: of the tested set, which is called so where it taught the model."""
     budget = source.get("budget") or {}
     count = budget.get("train", 0) + budget.get("validation", 0)
     labels = f"{quantity(count, 'more label')}" if budget else "labels unknown"
+    faces = "this set" if checksum and source.get("faces") == checksum else short_name(source.get("name") or "")
+    labels += f" of {faces}" if budget and faces else ""
     unlabeled = f", {quantity(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
     license_ = f", license {source['license']}" if source.get("license") else ""
     return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}{license_}"

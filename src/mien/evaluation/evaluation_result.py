@@ -74,8 +74,10 @@ class Evaluation:
     """95 % intervals by the figure's name.
 
     By bootstrap over faces: accuracy, average_accuracy, macro_f1, ece_before and ece_after. Wilson's: sure, second (over the
-    wrong faces) and sure_right (over the faces with a sure answer).
+    wrong faces), sure_right (over the faces with a sure answer) and, where it is known, unlike.
     """
+    unlike: float | None = None
+    """Share of the faces that are unlike those of training: their answers are never sure. None where the model cannot tell."""
     groups: tuple[Subgroup, ...] = ()
     """Figures by column and value, in order."""
     notes: dict[str, str] = field(default_factory=dict)

@@ -59,21 +59,18 @@ def summarize_logits(
     """The evaluation of logits (N, K) against labels (N,), integers from 0 to K - 1.
 
     The thresholds are those of a model's card: from the first on (one, or (K,) by class) a class is possible, from the second on
-    a single possible class is a sure answer, unless the face is `unlike` the training faces, (N,). `groups`: columns (N,) by
-    name; the faces of each value are measured on their own, too. `seed` draws the bootstrap. Raises
+    a single possible class is a sure answer, unless the face is `unlike` the training faces, (N,); None where that is not known.
+    `groups`: columns (N,) by name; the faces of each value are measured on their own, too. `seed` draws the bootstrap. Raises
     MienError without faces, for a face without label (-1), and where shapes do not fit.
     """
     scores = np.asarray(logits)
-    if scores.ndim != 2 or not len(scores):
-        raise MienError("at least one labeled face to measure", "none", "choose a split that has labeled faces")
-    if scores.shape[1] != len(classes):
-        raise MienError(f"logits of {len(classes)} classes", f"{scores.shape[1]}", "measure on faces of the model's classes")
+    _require_measurable(scores, len(classes))
     faces = _Faces(np.asarray(labels), scores.argmax(1), len(classes), seed, resamples)
     likely = apply_temperature(scores, temperature)
     matrix, before, after = faces.confusion(), _calibration(apply_temperature(scores, 1.0), faces), _calibration(likely, faces)
     bounds = {"ece_before": before.interval, "ece_after": after.interval, "second": second_interval(scores, faces.labels)}
     certain = faces.hits[are_sure(likely, conformal_threshold, confidence_threshold, unlike)]
-    bounds |= {"sure": wilson(len(certain), len(scores)), "sure_right": wilson(int(certain.sum()), len(certain))}
+    bounds |= _wilson_of_answers(certain, unlike, len(scores))
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -97,9 +94,27 @@ def summarize_logits(
         sure=len(certain) / len(scores),
         sure_right=float(certain.mean()) if len(certain) else math.nan,
         intervals=intervals(matrix, seed, resamples) | bounds,
+        unlike=None if unlike is None else float(np.asarray(unlike, bool).mean()),
         groups=tuple(group for name, values in (groups or {}).items() for group in _groups(faces, name, values)),
         notes=dict(notes or {}),
     )
+
+
+def _require_measurable(scores: npt.NDArray[Any], classes: int) -> None:
+    """Raises MienError without faces, and for logits of another number of classes."""
+    if scores.ndim != 2 or not len(scores):
+        raise MienError("at least one labeled face to measure", "none", "choose a split that has labeled faces")
+    if scores.shape[1] != classes:
+        raise MienError(f"logits of {classes} classes", f"{scores.shape[1]}", "measure on faces of the model's classes")
+
+
+def _wilson_of_answers(certain: npt.NDArray[np.bool_], unlike: npt.ArrayLike | None, count: int) -> dict[str, Interval]:
+    """Intervals of the shares of sure answers, of those that are right, and, where it is known, of unlike faces.
+
+    `certain`: for each sure answer whether it is right.
+    """
+    found = {"sure": wilson(len(certain), count), "sure_right": wilson(int(certain.sum()), len(certain))}
+    return found if unlike is None else found | {"unlike": wilson(int(np.count_nonzero(unlike)), count)}
 
 
 def confident_mistakes(logits: npt.ArrayLike, labels: npt.ArrayLike, most: int, temperature: float = 1.0) -> npt.NDArray[np.intp]:

@@ -23,10 +23,10 @@ from mien.errors import MienError
 from mien.evaluation.sample_weights import flip_auroc
 from mien.models import upscaling
 from mien.progress import Progress, Silent
+from mien.recognize.bundled import find_model
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision
-from mien.recognize.features import PART, Tap, tap
-from mien.recognize.model_card import read_card
-from mien.recognize.run_records import read_used_ids
+from mien.recognize.features import PART, Tap, is_run, tap
+from mien.recognize.run_records import ids_that_taught
 from mien.settings import Count, Seed, require_fitting
 
 Floats = npt.NDArray[np.float64]
@@ -78,7 +78,7 @@ class Verification:
     flip: bool
     """Whether the mirror images' features were added."""
     trained_on: int
-    """How many of the split's faces the run trained on or validated with, as far as its folder tells."""
+    """How many of the split's faces gave the run their labels, or a model that it began with, as far as its folder tells."""
 
     def to_json(self) -> dict[str, Any]:
         """The whole result as plain values for JSON."""
@@ -240,7 +240,7 @@ def verify(
         people=len(np.unique(person[used])),
         faces=len(used),
         flip=flip,
-        trained_on=_trained_on(Path(run), faces, tested),
+        trained_on=_trained_on(str(run), faces, tested),
     )
 
 
@@ -265,8 +265,7 @@ def unit_features(source: Tap, faces: FaceSet, flip: bool, progress: Progress) -
     return vectors
 
 
-def _trained_on(run: Path, faces: FaceSet, tested: FaceSet) -> int:
-    """How many of the tested faces gave their labels to the run, if it was trained on this very set."""
-    if not (run / "budget.parquet").is_file() or read_card(run).faces.checksum != faces.info.checksum:
-        return 0
-    return int(np.isin(tested.values("id").astype(str), list(read_used_ids(run))).sum())
+def _trained_on(run: str, faces: FaceSet, tested: FaceSet) -> int:
+    """How many of the tested faces, which are of the set `faces`, gave the run their labels, or a model that it began with."""
+    used = ids_that_taught(find_model(run), faces.info.checksum) if is_run(run) else set()
+    return int(np.isin(tested.values("id").astype(str), list(used)).sum())

@@ -79,7 +79,10 @@ class ModelCard:
     budget: dict[str, Any] = field(default_factory=dict)
     """The labels that were used, validation included, and how they were drawn."""
     sources: tuple[dict[str, Any], ...] = ()
-    """The models that this one began with, directly or not: network, hash of the weights, checksum of the faces, label budget."""
+    """The models that this one began with, directly or not.
+
+    Of each the network, the hash of the weights, the label budget, and the set's checksum and name.
+    """
     metrics: dict[str, Figure] = field(default_factory=dict)
     """Figures on validation, by name."""
     seed: int = 0
@@ -142,6 +145,8 @@ class SourceModel:
     """The labels that it learned from."""
     faces: str = ""
     """Checksum of the set that it learned from."""
+    name: str = ""
+    """Name of that set."""
     used: list[str] = field(default_factory=list)
     """Ids of the faces whose labels it used."""
 

@@ -1,6 +1,7 @@
 """Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def read_used_ids(path: Path) -> set[str]:
 def note_source(folder: Path, source: Path, checksum: str = "") -> None:
     """Write into a run's folder that the run began with the model at `source`; labels of that model count for the run as well.
 
-    `checksum`: of the set that those labels are of, where it is not the one in the source's card.
+    `checksum`: of the set that those labels are of, where it is not the one in the source's card. Raises MienError where the
+    folder says that the run began with another model, before it was interrupted.
     """
     _write_sources(folder, _source_entries(source, checksum))
 
@@ -51,18 +53,31 @@ def note_published(folder: Path, network: str, sha256: str, license_: str) -> No
 def _source_entries(source: Path, checksum: str = "") -> list[dict[str, Any]]:
     card = read_card(source)
     faces = checksum or card.faces.checksum
-    entry = {"network": card.network, "weights": card.weights, "faces": faces, "budget": card.budget}
+    entry = {"network": card.network, "weights": card.weights, "faces": faces, "name": card.faces.name, "budget": card.budget}
     if not card.budget:  # somebody else's weights, whose license is all that is known of them
         entry |= {"license": card.faces.license}
-    return [entry | {"used": sorted(read_used_ids(source))}, *read_sources(source)]
+    # A model that was exported or adapted has no such file: its card names the models, without the ids of their faces.
+    return [entry | {"used": sorted(read_used_ids(source))}, *(read_sources(source) or card.sources)]
 
 
 def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
-    write_atomically(folder / "sources.json", to_json(entries).encode())
+    file = folder / "sources.json"
+    if file.is_file():
+        _require_same(folder, *([entry["weights"] for entry in each] for each in (_read_list(file), entries)))
+    write_atomically(file, to_json(entries).encode())
+
+
+def _require_same(folder: Path, before: list[str], now: list[str]) -> None:
+    """Raises MienError unless the hashes of the models that a run began with are the same now: they may have made parts of it."""
+    for was, found in zip_longest(before, now, fillvalue=""):
+        if was != found:
+            expected, other = (f"weights {sha256[:12]}" if sha256 else "no further one" for sha256 in (was, found))
+            todo = f"put the same models back and resume, or remove {folder} and train again"
+            raise MienError(f"the models that {folder} began with, {expected}", other, todo)
 
 
 def read_sources(path: Path) -> list[dict[str, Any]]:
-    """The models that a run began with, and that these began with: network, weights, faces, budget and used ids of each."""
+    """The models that a run began with, and that these began with: network, weights, set, budget and used ids of each."""
     files = [path / "sources.json", *sorted(path.glob("parts/*/sources.json"))]
     return [entry for file in files if file.is_file() for entry in _read_list(file)]
 
@@ -74,6 +89,20 @@ def _read_list(file: Path) -> list[dict[str, Any]]:
     for entry in values:
         settings_of_file(SourceModel, entry, file, "train again")
     return values
+
+
+def ids_that_taught(folder: Path, checksum: str) -> set[str]:
+    """Ids of the faces of the set with this checksum whose labels taught the run in `folder`, or a model that it began with.
+
+    Empty for a set without checksum. Faces of an exported or adapted model are missing, since only runs know their ids.
+    """
+    if not checksum:
+        return set()
+    known, card = read_used_ids(folder), read_card(folder)
+    used = known if checksum == card.faces.checksum else set()
+    if checksum == card.budget.get("also_checksum"):
+        used = used | {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
+    return used.union(*(source.get("used", ()) for source in read_sources(folder) if source.get("faces") == checksum))
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

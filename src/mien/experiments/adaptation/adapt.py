@@ -103,6 +103,7 @@ def _card(recognizer: Recognizer, faces: FaceSet, given: AdaptationFaces, shown:
         faces=replace(mine, license=info.license, citation=info.citation),
         conformal_threshold=threshold,
         class_thresholds=(),
+        # Centers of few faces do not tell: with those of 100 web faces, alone or beside its own, mien-s took no noise for unlike.
         unlike=None,
         confidence_threshold=fit_confidence_threshold(likely, labels, threshold, weights=weights),
         resting=usual_log_odds(likely, labels, given.classes),

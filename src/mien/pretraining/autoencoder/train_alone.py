@@ -13,7 +13,7 @@ from mien.data.splits import split_rows, training_rows
 from mien.data.writer import write_table
 from mien.disk import require_utf8_path
 from mien.errors import MienError
-from mien.folders import claim, exclusive, remove_all_but_lock
+from mien.folders import claim, exclusive, is_claimed, remove_all_but_lock
 from mien.json_toml import read_settings
 from mien.pretraining.autoencoder.cache import is_made, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
@@ -40,17 +40,21 @@ def train_autoencoder(
 ) -> ModelCard:
     """`mien autoencoder train`: an autoencoder of the training split of a face set in the folder `out`, and its card.
 
-    Interrupted, the same call goes on. `training`: split, device, threads, and the label budget of the expression network that a
-    second phase needs; a first phase looks at no label. Raises MienError where `out` holds anything else, or another process
-    works there.
+    Interrupted, the same call goes on; of a finished one it reads the card, and writes nothing. `training`: split, device,
+    threads, and the label budget of the expression network that a second phase needs; a first phase looks at no label. Raises
+    MienError where `out` holds anything else, or another process works there.
     """
     folder, training, progress = Path(out), training or TrainingSettings(), progress or Silent()
     require_utf8_path(folder)
     faces = FaceSet.of(faceset)
+    training = replace(training, checksums=(faces.info.checksum, ""))
+    if is_made(folder) and is_claimed(folder / FILE, _asked(folder, settings, training), _decides):
+        return read_card(folder)  # without the lock, which no read-only folder takes
     with exclusive(folder):
-        training = replace(training, threads=training.threads or _threads(folder), checksums=(faces.info.checksum, ""))
+        asked = _asked(folder, settings, training)
+        training = replace(training, threads=asked["order"]["threads"])
         place = TrainingFolder(folder, settings.seed, choose_device(training.device), progress)
-        claim(folder / FILE, {"autoencoding": asdict(settings), "order": asdict(training)}, _decides, "an autoencoder")
+        claim(folder / FILE, asked, _decides, "an autoencoder")
         if not is_made(folder):
             try:
                 with own_threads(training.threads):
@@ -79,6 +83,12 @@ class _Begun:
     """What neighbors.json says that an autoencoder was begun with."""
 
     order: TrainingSettings
+
+
+def _asked(folder: Path, settings: AutoencoderSettings, training: TrainingSettings) -> dict[str, dict[str, Any]]:
+    """What neighbors.json says of an autoencoder; threads that are not given are those that it was begun with."""
+    training = replace(training, threads=training.threads or _threads(folder))
+    return {"autoencoding": asdict(settings), "order": asdict(training)}
 
 
 def _decides(written: Mapping[str, Any]) -> dict[str, Any]:
