@@ -1,7 +1,9 @@
 """Face sets: what goes in comes out, views copy nothing, and damage is noticed."""
 
 import json
+import pickle
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,24 @@ def test_writing_to_opened_pixels_never_reaches_the_file(stored: Path) -> None:
     faces = FaceSet.open(stored)
     faces.parts[0].pixels[:] = 0
     FaceSet.open(stored).verify()
+
+
+def test_another_process_maps_the_file_of_a_set(stored: Path, faces: FaceSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stored.parent)
+    view = FaceSet.open(stored.name).join(faces).select(np.arange(len(faces) + 3)[::-1])
+    sent = pickle.dumps(view)
+    monkeypatch.undo()
+    again: FaceSet = pickle.loads(sent)
+    assert {type(part.pixels) for part in again.parts} == {np.memmap, np.ndarray}
+    assert (again.faces() == view.faces()).all()
+    opened = FaceSet.open(stored)
+    sent = pickle.dumps(opened.select(np.arange(5)))
+    assert opened.faces([0]).tobytes() not in sent
+    assert pickle.loads(sent).values("subject").tolist() == faces.values("subject")[:5].tolist()
+    shutil.rmtree(stored)
+    faces.select(np.arange(7)).save(stored)
+    with pytest.raises(MienError, match=r"found uint8 \(7, .*was changed"):
+        pickle.loads(sent)
 
 
 def test_joining_different_sets_is_refused(faces: FaceSet) -> None:

@@ -1,13 +1,15 @@
 """A part of a face set: some rows of one stored set, perhaps with columns that a view has added."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mien.data.faceset_files import map_pixels
 from mien.data.format import Columns, Rows
 from mien.errors import MienError
 
@@ -24,6 +26,16 @@ class FaceSetPart:
     """The rows of the stored set that the part has; None for all."""
     added: Mapping[str, pa.Array] = field(default_factory=dict)
     """Columns that only this view has, one value for each of its rows."""
+
+    def __reduce__(self) -> tuple[Callable[..., "FaceSetPart"], tuple[Any, ...]]:
+        """Pickles the pixels of a stored set as the place of their file: a process that gets the part maps them, too.
+
+        As an array, they would be copied to each of a DataLoader's workers, which Python 3.14 begins without a fork.
+        """
+        rest = self.columns, self.rows, self.added
+        if not (isinstance(self.pixels, np.memmap) and self.columns.stored):
+            return FaceSetPart, (self.pixels, *rest)
+        return _mapped, (str(self.pixels.filename), self.pixels.shape, self.pixels.dtype, *rest)
 
     @property
     def types(self) -> dict[str, pa.DataType]:
@@ -54,3 +66,11 @@ class FaceSetPart:
             return pa.chunked_array([pa.nulls(len(self), kind)])
         values = self.columns.read(name)
         return values if self.rows is None else values.take(pa.array(self.rows))
+
+
+def _mapped(file: str, shape: tuple[int, ...], kind: np.dtype[Any], *rest: Any) -> FaceSetPart:
+    """A part with the pixels of a file. Raises MienError where the file is gone, damaged or another set's."""
+    pixels = map_pixels(Path(file))
+    if (pixels.shape, pixels.dtype) != (shape, kind):
+        raise MienError(f"{kind} {shape} in {file}", f"{pixels.dtype} {pixels.shape}", "open the set again: it was changed")
+    return FaceSetPart(pixels, *rest)

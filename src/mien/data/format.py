@@ -62,6 +62,11 @@ class Columns:
         return {entry.name: COLUMNS.get(entry.name, entry.type) for entry in self._schema}
 
     @property
+    def stored(self) -> bool:
+        """Whether they are read from a stored set's folder."""
+        return isinstance(self._table, Path)
+
+    @property
     def place(self) -> str:
         """The place of the table, for messages."""
         return str(self._table.parent) if isinstance(self._table, Path) else "a set in memory"

@@ -14,7 +14,8 @@ from mien.data.faceset import FaceSet
 class FaceDataset(Dataset[tuple[Tensor, int]]):
     """Faces as uint8 tensors (C, S, S), or features as float16 (V, D), each with its label; -1 where there is none.
 
-    Pixels stay memory-mapped until they are asked for, so that a DataLoader's workers share them.
+    Pixels of a stored set stay memory-mapped until they are asked for, so that a DataLoader's workers share them.
+    This holds however the workers are begun: forked or anew.
     """
 
     def __init__(self, faces: FaceSet) -> None:

@@ -156,7 +156,7 @@ class SqliteFile:
     def _connect(self, how: str) -> sqlite3.Connection:
         # An address, as the path of it could name no file with `?`, and none whose name is no UTF-8.
         address = f"{self.path.absolute().as_uri()}?{how}"
-        return sqlite3.connect(address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
+        return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
 
     def _read(self) -> sqlite3.Connection:
         """A connection that writes nothing; where the folder cannot be written to, not even beside the file."""
