@@ -29,16 +29,16 @@ def detector_of(text: str) -> Detector:
 
 
 def same(found: Sequence[tuple[Face, ...]], expected: Sequence[tuple[Face, ...]]) -> None:
-    """The same faces to a hundredth of a pixel: sums of floats depend on the batch."""
+    """The same faces to a point of MTCNN's grid (1/32 of a pixel): sums of floats depend on the batch."""
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     for one, other in zip(
         [face for faces in found for face in faces], [face for faces in expected for face in faces], strict=True
     ):
-        assert np.allclose(one.box, other.box, atol=0.01)
+        assert np.allclose(one.box, other.box, atol=0.04)
         assert one.score == pytest.approx(other.score, abs=1e-4)
         assert (one.landmarks is None) == (other.landmarks is None)
         if one.landmarks is not None and other.landmarks is not None:
-            assert np.allclose(one.landmarks, other.landmarks, atol=0.01)
+            assert np.allclose(one.landmarks, other.landmarks, atol=0.04)
 
 
 def test_all_detectors_are_here() -> None:

@@ -199,6 +199,22 @@ def test_the_cascade_is_that_of_loops(beyond: str) -> None:
     same(found, expected)
 
 
+@settings(deadline=None)
+@given(st.lists(st.floats(-40_000, 40_000, width=32), min_size=1))
+def test_places_move_to_the_nearest_point_of_the_grid(places: list[float]) -> None:
+    given, moved = np.array(places, np.float32), mtcnn.on_grid(np.array(places, np.float32))
+    assert moved.dtype == np.float32
+    assert (moved * mtcnn.GRID % 1 == 0).all()
+    assert (np.abs(moved.astype(float) - given) <= 0.5 / mtcnn.GRID).all()
+
+
+def test_faces_lie_on_the_grid() -> None:
+    for face in (face for faces in detector_from_text("mtcnn")(photos()) for face in faces):
+        assert face.landmarks is not None
+        places = np.array([*face.box, *face.landmarks.ravel()])
+        assert (places == mtcnn.on_grid(places.astype(np.float32))).all()
+
+
 def test_memory_bounds_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, shown = detector_from_text("mtcnn"), photos()
     expected = detector(shown)

@@ -22,7 +22,7 @@ from drawn import photos
 from mien import Prediction, Recognizer
 from mien.faces.align import crop, square_map
 from mien.faces.crop import crop_faces
-from mien.faces.detect.mtcnn import Mtcnn
+from mien.faces.detect.mtcnn import GRID, Mtcnn
 from mien.faces.face import Face
 from mien.faces.mtcnn.boxes import suppress
 from mien.media.photos import Photo, as_photo
@@ -119,25 +119,26 @@ def look(page: Page, content: bytes) -> dict[str, Any]:
 
 
 def test_crops_and_logits_are_those_of_python(page: Page, recognizer: Recognizer) -> None:
-    """Networks round differently by about 1e-5 of a pixel, which moves a few places in a crop by the 32nd of a pixel."""
-    side = recognizer.card.faces.side
+    """Networks round differently by about 1e-5 of a pixel: rarely, that moves a place to the next point of the grid."""
+    side, alike = recognizer.card.faces.side, list[bool]()
     for photo in photos():
         found = look(page, png(photo))
         cut = crop_faces([photo], recognizer.crop_spec, side, False)
         assert len(found["faces"]) == len(cut.found) > 0
-        for face, same in zip(found["faces"], cut.found, strict=True):
-            assert same.landmarks is not None
-            assert face["box"] == pytest.approx(same.box, abs=1e-3)
-            np.testing.assert_allclose(face["landmarks"], same.landmarks, atol=1e-3)
-            assert face["score"] == pytest.approx(same.score, abs=1e-5)
         crops = np.array(found["crops"], np.uint8).reshape(-1, side, side)
-        assert np.abs(crops / 255 - cut.faces / 255).mean() < 1e-3
-        assert (crops != cut.faces).mean() < 0.005
         np.testing.assert_allclose(found["logits"], recognizer.logits(crops), atol=1e-3)
+        for face, same, crop_, ours in zip(found["faces"], cut.found, crops, cut.faces, strict=True):
+            assert same.landmarks is not None
+            theirs = np.array([*face["box"], *np.ravel(face["landmarks"])])
+            python = np.array([*same.box, *same.landmarks.ravel()])
+            np.testing.assert_allclose(theirs, python, atol=1.01 / GRID)
+            assert face["score"] == pytest.approx(same.score, abs=1e-5)
+            alike.append(bool((theirs == python).all()))
+            assert (crop_ == ours).all() or not alike[-1]
         logits = np.array(found["logits"]) / recognizer.card.temperature
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        ours = recognizer.probabilities(cut.faces)
-        np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), ours, atol=2e-3)
+        np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), recognizer.probabilities(cut.faces), atol=2e-3)
+    assert np.mean(alike) > 0.5
 
 
 def test_a_photo_turned_by_its_exif_and_one_in_a_frame_are_read_alike(page: Page, recognizer: Recognizer) -> None:
@@ -150,7 +151,7 @@ def test_a_photo_turned_by_its_exif_and_one_in_a_frame_are_read_alike(page: Page
     (ours,) = Mtcnn()([as_photo(file.getvalue())])[0]
     assert found[0]["box"] == pytest.approx(ours.box, abs=2), "upright, and decoded by other arithmetic"
     found = look(page, png(np.ascontiguousarray(near)))["faces"]
-    assert [one["box"] for one in found] == [pytest.approx(one.box, abs=1e-3) for one in Mtcnn()([near])[0]]
+    assert [one["box"] for one in found] == [pytest.approx(one.box, abs=1.01 / GRID) for one in Mtcnn()([near])[0]]
 
 
 def test_crops_by_any_map_are_those_of_opencv(page: Page) -> None:

@@ -218,7 +218,7 @@ def test_the_camera_is_read_paused_and_stopped(page: Page) -> None:
     rows = [row for row in saved(page)[1:] if row[0] == "camera"]
     assert [int(row[3]) for row in rows] == sorted({int(row[3]) for row in rows})
     assert [float(row[4]) for row in rows] == sorted(float(row[4]) for row in rows)
-    # Where pictures are far apart in time, as after a pause or on a slow machine, a face may get a new number, and later its old one.
+    # Where pictures are far apart in time, as after a pause or on a slow machine, a face may get a new number; later its old one.
     numbers = list(dict.fromkeys(int(row[5]) for row in rows))
     assert numbers == list(range(1, len(numbers) + 1))
 

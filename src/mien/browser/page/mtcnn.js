@@ -7,6 +7,9 @@ import { CHUNK, logit, propose } from "./proposals.js";
 
 const single = Math.fround;
 
+/** Boxes and landmarks lie on multiples of 1/GRID of a pixel: networks round differently in their last digits. */
+const GRID = 32;
+
 /**
  * A face in pixels of the picture, the corner of the first pixel being (0, 0): x0, y0, x1, y1; x and y of the left eye, the right
  * eye, the nose and the corners of the mouth, or null; and the probability that it is a face.
@@ -57,7 +60,7 @@ export class Mtcnn {
     });
     return suppress(faces, 0.7, "smaller")
       .map(({ box: [x0, y0, x1, y1], landmarks: points, logit: value }) => ({
-        box: [single(x0 - 1), single(y0 - 1), single(x1 - 1), single(y1 - 1)],
+        box: [x0, y0, x1, y1].map((edge) => onGrid(single(edge - 1))),
         landmarks: points,
         score: (1 + Math.tanh(value / 2)) / 2,
       }))
@@ -96,7 +99,12 @@ function together(candidates) {
 function landmarks({ box: [x0, y0, x1, y1], offsets }) {
   const wide = single(single(x1 - x0) + 1), high = single(single(y1 - y0) + 1), parts = offsets.slice(4);
   return [0, 1, 2, 3, 4].map((point) => [
-    single(single(single(parts[point] * wide) + x0) - 1),
-    single(single(single(parts[point + 5] * high) + y0) - 1),
+    onGrid(single(single(single(parts[point] * wide) + x0) - 1)),
+    onGrid(single(single(single(parts[point + 5] * high) + y0) - 1)),
   ]);
+}
+
+/** A place moved to the nearest multiple of 1/GRID; one in the middle to the larger one. */
+function onGrid(place) {
+  return Math.floor(place * GRID + 0.5) / GRID;
 }
