@@ -1,4 +1,4 @@
-"""Faces named a second, one thread, and how many are named right: a model against the net of `fer`, by turns in one run.
+"""Faces named a second, one thread, and how many are named right: a model, its form of eight bits, and fer's net, by turns.
 
     bash benchmarks/peers_fer.sh PEERS
     python benchmarks/classify.py FERPLUS --peers PEERS [--model mien-s] [--split PublicTest]
@@ -6,7 +6,8 @@
 FERPLUS: a face set of FER+. Both see the same faces of the split, those of which one of seven expressions alone got the most
 votes, counting the votes that the set's label rule keeps: faces that it leaves without a label are not among them (by the rule
 `probability` 3,360 of PublicTest are). fer's net was trained on FER2013's labels and is asked as it came. Batches of 32,
-classification only: each net is given arrays as it wants them, mien's uint8 faces of 48 pixels, fer's float32 of 64 in [-1, 1].
+classification only: each net is given arrays as it wants them, mien's uint8 faces of 48 pixels, that of eight bits the same as
+float32, and fer's float32 of 64 in [-1, 1].
 """
 
 import argparse
@@ -14,14 +15,20 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien import FaceSet, Recognizer
 from mien.evaluation.metrics import accuracy, confusion, macro_f1
+from mien.onnx_file import open_session
+from mien.recognize.int8_export import export_int8
+
+Floats = npt.NDArray[np.float32]
 
 THEIRS = """
 import sys, time
@@ -64,7 +71,25 @@ def chosen_faces(faces: FaceSet, split: str) -> tuple[FaceSet, npt.NDArray[np.in
     return faces.select(rows), seven[rows].argmax(axis=1)
 
 
+def of_eight_bits(model: str, faces: FaceSet) -> Callable[[Floats], Floats]:
+    """Logits (N, K) of float32 faces (N, S, S), by the model in eight bits; ranges are fitted on training faces of the set."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "model.onnx")
+        export_int8(model, file, faces)
+        session = open_session(file.read_bytes(), 1)
+    return lambda pixels: session.run(None, {"faces": pixels[:, None]})[0]
+
+
+def speed(net: Callable[[Any], Any], pixels: npt.NDArray[Any]) -> float:
+    """Faces a second, of 1,024 of `pixels` (N, S, S)."""
+    began = time.perf_counter()
+    for first in range(0, 1024, 32):
+        net(pixels[first : first + 32])
+    return 1024 / (time.perf_counter() - began)
+
+
 def main() -> None:
+    """A line for each net, and how many times as fast as fer's the others are, round by round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faceset", type=Path)
     parser.add_argument("--peers", type=Path, required=True)
@@ -73,8 +98,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    faces, labels = chosen_faces(FaceSet.open(given.faceset), given.split)
+    whole = FaceSet.open(given.faceset)
+    faces, labels = chosen_faces(whole, given.split)
     recognizer, pixels = Recognizer.load(given.model, "cpu"), faces.faces()
+    fewer_bits, planes = of_eight_bits(given.model, whole), pixels.astype(np.float32)
     columns = [recognizer.classes.index(name) for name in NAMES]
     with TemporaryDirectory() as folder:
         np.save(Path(folder) / "faces.npy", pixels)
@@ -85,28 +112,26 @@ def main() -> None:
         if not peer.stdout.readline():
             raise SystemExit("fer's process ended")
         theirs = np.load(f"{folder}/scores.npy")
-    ours = recognizer.probabilities(faces)[:, columns]
-    speeds: dict[str, list[float]] = {"mien": [], "fer": []}
+    parts = [fewer_bits(planes[first : first + 32]) for first in range(0, len(planes), 32)]
+    scores = {"mien": recognizer.probabilities(faces)[:, columns], "mien int8": np.concatenate(parts)[:, columns], "fer": theirs}
+    speeds: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(given.rounds):
-        began = time.perf_counter()
-        for first in range(0, 1024, 32):
-            recognizer.logits(pixels[first : first + 32])
-        speeds["mien"].append(1024 / (time.perf_counter() - began))
+        speeds["mien"].append(speed(recognizer.logits, pixels))
+        speeds["mien int8"].append(speed(fewer_bits, planes))
         peer.stdin.write("again\n")
         peer.stdin.flush()
         speeds["fer"].append(float(peer.stdout.readline()))
-    ratios = np.array(speeds["mien"]) / np.array(speeds["fer"])
     peer.stdin.close()
-    for name, scores in (("mien", ours), ("fer", theirs)):
-        cells = confusion(labels, scores.argmax(axis=1), len(NAMES))
-        figures = {"accuracy": float(accuracy(cells)), "macro_f1": float(macro_f1(cells))}
-        speed = {"faces_a_second": np.median(speeds[name]), "least": min(speeds[name]), "most": max(speeds[name])}
-        rounded = {key: round(100 * value, 1) for key, value in figures.items()} | {
-            key: round(value) for key, value in speed.items()
-        }
+    for name, found in scores.items():
+        cells = confusion(labels, found.argmax(axis=1), len(NAMES))
+        right = {"accuracy": float(accuracy(cells)), "macro_f1": float(macro_f1(cells))}
+        rates = {"faces_a_second": np.median(speeds[name]), "least": min(speeds[name]), "most": max(speeds[name])}
+        rounded = {key: round(100 * value, 1) for key, value in right.items()} | {key: round(rate) for key, rate in rates.items()}
         print(json.dumps({"net": name, "faces": len(labels)} | rounded))
-    parts = {"times_fer": np.median(ratios), "least": ratios.min(), "most": ratios.max()}
-    print(json.dumps({key: round(float(value), 2) for key, value in parts.items()}))
+    for name in ("mien", "mien int8"):
+        ratios = np.array(speeds[name]) / np.array(speeds["fer"])
+        times = {"times_fer": np.median(ratios), "least": ratios.min(), "most": ratios.max()}
+        print(json.dumps({"net": name} | {key: round(float(value), 2) for key, value in times.items()}))
 
 
 if __name__ == "__main__":
