@@ -1,8 +1,11 @@
-"""Whether the page in the browser computes what Python computes: faces, crops and logits of photos, in headless Chromium.
+"""Whether the page in the browser computes what Python computes: faces, crops and logits of photos.
 
     python benchmarks/browser_same.py PHOTOS [--model mien-s]
+    python benchmarks/browser_same.py PHOTOS --browser firefox
+    xvfb-run -a python benchmarks/browser_same.py PHOTOS --browser webkit
 
-PHOTOS: a folder. The page gets each photo as PNG, since browsers decode JPEG by other arithmetic than Pillow.
+PHOTOS: a folder. The page gets each photo as PNG, since browsers decode JPEG by other arithmetic than Pillow. Chromium is the
+default; other_browsers.py says what the others need.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import base64
 import io
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,7 @@ from chromium import chromium
 from mien import Recognizer
 from mien.faces.crop import crop_faces
 from mien.media.photos import as_photo
+from other_browsers import Ask, firefox, webkit
 from stub_service import running
 
 LOOK = """async (text) => {
@@ -35,19 +40,29 @@ LOOK = """async (text) => {
 }"""
 
 
-def differences(folder: Path, model: str) -> Iterator[tuple[str, float, int, float]]:
+@contextmanager
+def headless_chromium(address: str) -> Iterator[Ask]:
+    """The page at an address in Chromium, once its model is loaded."""
+    with chromium() as browser, Opener(browser).open(address) as page:
+        page.wait_for_function(READY)
+        yield page.evaluate
+
+
+BROWSERS = {"chromium": headless_chromium, "firefox": firefox, "webkit": webkit}
+
+
+def differences(folder: Path, model: str, browser: str) -> Iterator[tuple[str, float, int, float]]:
     """For each face that both found: the photo, and the largest difference of its box (pixels), its crop and its logits.
 
     Raises ValueError where one of both found another number of faces.
     """
     recognizer = Recognizer.load(model, "cpu")
     side = recognizer.card.faces.side
-    with running(recognizer) as where, chromium() as browser, Opener(browser).open(where) as page:
-        page.wait_for_function(READY)
+    with running(recognizer) as address, BROWSERS[browser](address) as ask:
         for path in sorted(folder.iterdir()):
             photo, file = as_photo(path.read_bytes()), io.BytesIO()
             Image.fromarray(photo).save(file, "PNG")
-            seen = page.evaluate(LOOK, base64.b64encode(file.getvalue()).decode())
+            seen = ask(LOOK, base64.b64encode(file.getvalue()).decode())
             ours = crop_faces([photo], recognizer.crop_spec, side, False)
             if len(seen["boxes"]) != len(ours.found):
                 raise ValueError(f"{path.name}: {len(seen['boxes'])} faces in the page, {len(ours.found)} in Python")
@@ -65,8 +80,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--model", default="mien-s")
+    parser.add_argument("--browser", choices=BROWSERS, default="chromium")
     asked = parser.parse_args()
-    found = list(differences(asked.photos, asked.model))
+    found = list(differences(asked.photos, asked.model, asked.browser))
     for name, moved, gray, logits in found:
         print(f"{name}: box {moved:.5f} pixels apart, crop {gray} gray values, logits {logits:.6f}")
     same = sum(gray == 0 for _, _, gray, _ in found)
