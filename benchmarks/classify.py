@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from mien import FaceSet, Recognizer
 from mien.evaluation.metrics import accuracy, confusion, macro_f1
@@ -97,7 +98,8 @@ def main() -> None:
     parser.add_argument("--split", default="PublicTest")
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)  # which networks on onnxruntime follow
+    os.environ["OMP_NUM_THREADS"] = "1"  # for fer's process
     whole = FaceSet.open(given.faceset)
     faces, labels = chosen_faces(whole, given.split)
     recognizer, pixels = Recognizer.load(given.model, "cpu"), faces.faces()

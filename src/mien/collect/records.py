@@ -48,7 +48,7 @@ class PictureRecord:
     time: str
     """When it was fetched, in UTC."""
     license: str = ""
-    """Its license, as the engine tells it."""
+    """The picture's license, as the engine tells it."""
     file: str = ""
     """The name of its file; "" where there is none."""
     sha256: str = ""

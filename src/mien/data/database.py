@@ -36,7 +36,7 @@ class PublishedProtocol:
     folds: int = 0
     """Number of subject-independent folds; 0: the faces' own test split."""
     papers: tuple[str, ...] = ()
-    """Those of the five papers that measure so."""
+    """Which of the five papers measure so."""
     ascending: bool = False
     """Whether folds are groups of people in the order of their names; else they are of about equal size."""
 

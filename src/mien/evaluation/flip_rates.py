@@ -81,7 +81,7 @@ class FlipRates:
     overall: dict[str, FlipRate]
     """Over all faces, by the kind of move; `all` is the mean of the kinds."""
     classes: dict[str, dict[str, FlipRate]]
-    """The same over the faces that are labeled as each class, by the class's name."""
+    """Flip rates over the faces that are labeled as each class, by the class's name and the kind of move."""
     ids: tuple[str, ...]
     """Ids of the faces."""
     flips: dict[str, Floats]

@@ -28,7 +28,7 @@ class ListedRun:
     """A run as a list shows it; None for what is not known of it (yet)."""
 
     run: str
-    """Its folder."""
+    """The run's folder."""
     recipe: str
     """The recipe's name where it is one of mien's, else its title."""
     seed: int | None

@@ -34,7 +34,7 @@ class CrossFigure:
     train: str
     test: str
     line: TableLine
-    """Its figures over seeds."""
+    """The recipe's figures over seeds."""
     notes: tuple[str, ...]
     """Which classes the two sets do not share, and what follows, in sentences."""
 

@@ -95,7 +95,7 @@ class RunResult:
     confusion: tuple[tuple[int, ...], ...] = ()
     """A row for each true class, a column for each predicted class; empty in old results."""
     subjects: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of a fold, and of all folds: faces that were named right, and all faces, of each person."""
+    """For each person of a fold, or of all folds: how many faces were named right, and how many there are."""
 
     @property
     def point(self) -> GridPoint:

@@ -41,7 +41,7 @@ class _Place:
     region: Region
 
     def of(self, frames: Sequence[Photo]) -> Photo:
-        """Its pixels."""
+        """The pixels of that part."""
         left, top, right, bottom = self.region
         return np.ascontiguousarray(frames[self.frame][top:bottom, left:right])
 

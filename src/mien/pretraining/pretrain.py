@@ -106,7 +106,7 @@ class Portions:
     """Rows that what was learned is measured on."""
 
     def data(self, faces: FaceSet) -> RunData:
-        """These rows of `faces` to learn from without labels: all are of one class, which no objective looks at."""
+        """The faces of both rows, to learn from without labels: all are of one class, which no objective looks at."""
         if not faces.classes:
             faces = replace(faces, info=replace(faces.info, classes=("face",)))
         one = [torch.zeros(len(rows), dtype=torch.long) for rows in (self.taught, self.held_out)]

@@ -31,7 +31,7 @@ def recipe_with_changes(
 
 
 def recipes_that_take(names: Iterable[str], epochs: int | None, settings: Mapping[str, Any]) -> dict[str, Recipe]:
-    """Those of these recipes that take the changes, with them, by name.
+    """The recipes that take the changes, by name, with the changes made.
 
     Raises MienError where none does: what the last of them says.
     """

@@ -56,7 +56,7 @@ class Int8Figures:
     seconds_before: float
     """Seconds for a face, on one thread, at 64 faces at a time."""
     seconds_after: float
-    """The same with eight bits."""
+    """Seconds for a face with eight bits, on one thread, at 64 faces at a time."""
     bytes: int
     """The file's size."""
 

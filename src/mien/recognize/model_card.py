@@ -100,7 +100,7 @@ class ModelCard:
         return self.class_thresholds or (self.conformal_threshold,) * len(self.classes)
 
     def possible_where_unlike(self, unlike: bool | None) -> tuple[float, ...]:
-        """The same, (K,), for a face that is or is not `unlike` those of training: lower where it is."""
+        """The least probability of each possible class, (K,), for a face: lower where it is `unlike` those of training."""
         if not unlike or self.unlike is None:
             return self.possible_from
         return tuple(min(one, self.unlike.least) for one in self.possible_from)

@@ -82,7 +82,7 @@ class OnnxBackend:
         return logits, features
 
     def _outputs(self, faces: Faces, flip: bool, names: list[str]) -> list[Array]:
-        """These outputs of the graph for all faces, (N, ...) each."""
+        """Outputs of the graph, by `names`, for all faces: (N, ...) each."""
         made = list[list[Array]]()
         for rows in np.array_split(np.arange(len(faces)), -(-len(faces) // self.batch)):
             shown = faces.faces(rows)

@@ -153,7 +153,7 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
 
 
 def _costs(model: ModelProto, card: ModelCard, count: int, refuse: Refusal) -> tuple[int, int]:
-    """Of `count` faces at once, for each: the most elements in memory at one time, and the multiplications.
+    """The most elements in memory at one time, and the multiplications, for each of `count` faces read at once.
 
     Raises MienError for too many of either, and where sizes cannot be known or the logits are not one row a face.
     """

@@ -44,7 +44,7 @@ class FaceAnswer:
     top: str
     """The likeliest expression."""
     confidence: Annotated[float, Field(ge=0, le=1)]
-    """Its calibrated probability."""
+    """The calibrated probability of the likeliest expression."""
     unsure: bool
     """Whether several expressions are possible, or none is sure, or the face is unlike those of training."""
     possible: list[str]
@@ -64,7 +64,7 @@ class PhotoAnswer:
     notes: list[str] | None = None
     """Sentences about how it was read, where there are any."""
     faces: list[FaceAnswer] | None = None
-    """Its faces, the detector's surest first."""
+    """The photo's faces, the detector's surest first."""
     fault: str | None = None
     """Why it could not be read, in place of the faces."""
 

@@ -33,7 +33,7 @@ class ChosenRecipe:
     recipe: Recipe
     """The whole recipe."""
     choice: RecipeChoice | None = None
-    """Its name, and why it was chosen; None where somebody named it."""
+    """The recipe's name, and why it was chosen; None where somebody named it."""
     seconds: float | None = None
     """About how long the run takes on its device; None where that was not estimated."""
 

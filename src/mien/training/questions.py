@@ -122,22 +122,22 @@ class Weightless(Unlabeled):
     """Another technique, whose loss counts 0: views and pseudo-labels are made as ever, and nothing is learned from them."""
 
     of: Unlabeled
-    """That technique."""
+    """The technique whose loss counts 0."""
 
     @property
     @override
     def needs_unlabeled(self) -> bool:
-        """Whether that technique looks at faces without labels."""
+        """Whether the technique looks at faces without labels."""
         return self.of.needs_unlabeled
 
     @override
     def rows(self, run: Run) -> Tensor:
-        """The faces that that technique is shown."""
+        """The faces that the technique is shown."""
         return self.of.rows(run)
 
     @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
-        """That technique's unevaluated loss, times 0."""
+        """The technique's unevaluated loss, times 0."""
         loss = self.of(run, batch)
         if loss is None:
             return None

@@ -28,7 +28,7 @@ class RunData:
     """All faces of the training split, also those of it that validate: pixels to learn from, no labels to look at."""
 
     def to(self, device: torch.device) -> "RunData":
-        """These faces with labels, votes and truth on `device`."""
+        """The faces with labels, votes and truth, on `device`."""
         votes = None if self.votes is None else self.votes.to(device)
         truth = None if self.truth is None else self.truth.to(device)
         return replace(self, labels=self.labels.to(device), votes=votes, truth=truth)

@@ -90,7 +90,7 @@ class _Timing:
         return logits
 
     def _seconds(self, work: Callable[[], object]) -> float:
-        """Of one face: the shorter of two times, after one that only warms up."""
+        """Seconds that the work takes for one face: the shorter of two times, after one that only warms up."""
         taken = []
         for _ in range(3):
             started = time.perf_counter()

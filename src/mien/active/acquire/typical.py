@@ -123,7 +123,7 @@ class Typical(Acquire):
         return self._take(features, clusters, len(pool), wanted)
 
     def _take(self, features: Features, clusters: Indices, pool: int, wanted: int) -> Indices:
-        """Of the first `pool` rows, one after another, of the cluster with the fewest labels so far; of those, of the largest."""
+        """Rows below `pool`, taken one after another from the cluster with the fewest labels so far; of those, the largest."""
         number = int(clusters.max()) + 1
         sizes, labels = np.bincount(clusters, minlength=number), np.bincount(clusters[pool:], minlength=number)
         left, queues, chosen = sizes - labels, dict[int, Indices](), list[int]()

@@ -102,7 +102,7 @@ class Megaface(Source):
                 yield LabeledPicture(path, f"{inner}/{Path(file).stem}", -1, subject=subject, box=box)
 
     def _folders(self) -> Iterator[str]:
-        """Those of the people or accounts that are taken, from the part's folder."""
+        """Folders of the people or accounts that are taken, by their paths from the part's folder."""
         above, crops = self.input / self._folder, self.part == "identities"
         for first in folder_names(above):
             for inner in (first,) if crops else (f"{first}/{second}" for second in folder_names(above / first)):

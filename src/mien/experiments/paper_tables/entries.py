@@ -98,7 +98,7 @@ class PaperTable:
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """Those of its databases, further ones included, that mien cannot read."""
+        """The table's databases, further ones included, that mien cannot read."""
         known = readable()
         return tuple(name for name in (*self.databases, *self.further) if name not in known)
 
@@ -111,7 +111,7 @@ class PaperTable:
         return "in part" if unread else "yes"
 
     def missing(self, data: Path) -> tuple[str, ...]:
-        """Those of its databases that do not lie in the folder `data`."""
+        """The table's databases that do not lie in the folder `data`."""
         return tuple(name for name in self.databases if not (data / name).exists())
 
     def there(self, data: Path) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class Kind(Protocol):
     """The settings of a kind of neighbor. A kind of one's own subclasses it."""
 
     def fit(self, ground: Ground) -> Fitted:
-        """These neighbors for the faces of `ground`. Raises MienError where such faces have none of this kind."""
+        """Neighbors of this kind for the faces of `ground`. Raises MienError where such faces have none of this kind."""
         ...
 
 

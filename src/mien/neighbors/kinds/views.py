@@ -35,7 +35,7 @@ class Views(Kind):
 
     @override
     def fit(self, ground: Ground) -> "Moved":
-        """These views of the faces. Raises MienError for cached features that have no other weak view than the clean one."""
+        """Small moves of the faces. Raises MienError for cached features that have no other weak view than the clean one."""
         by = Distortion(0.0, self.rotation, self.shift, self.zoom, self.contrast, self.brightness)
         if ground.faces.info.kind == "features":
             weak = [name for name in ground.faces.info.views if name in ("mirror", "weak")]

@@ -26,7 +26,7 @@ class Balanced(Draw):
     @property
     @override
     def balances(self) -> bool:
-        """They do."""
+        """True: every class has as many places in a batch."""
         return True
 
     @override
