@@ -159,6 +159,18 @@ def test_a_token_is_asked_for_but_to_see_whether_it_is_up() -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_it_describes_a_token_where_there_is_one(token: str) -> None:
+    async def ask() -> None:
+        async with built(token=token) as one:
+            paths = (await one.client.get("/openapi.json")).json()["paths"]
+            wanted = {place: operation.get("security") for place, each in paths.items() for operation in each.values()}
+            bearer = [{"HTTPBearer": []}] if token else None
+            assert wanted == {"/v1/read": bearer, "/v1/model": bearer, "/metrics": bearer, "/health": None}
+
+    asyncio.run(ask())
+
+
 def test_it_describes_itself_below_the_path_of_a_proxy() -> None:
     async def ask() -> None:
         async with built(path="/faces") as one:
@@ -169,7 +181,9 @@ def test_it_describes_itself_below_the_path_of_a_proxy() -> None:
             read = described["paths"]["/v1/read"]["post"]
             assert {"400", "401", "403", "409", "413", "415", "421", "422", "429", "431", "503"} < set(read["responses"])
             assert {"401", "429"} < set(described["paths"]["/v1/model"]["get"]["responses"])
-            assert {"401", "429"} < set(described["paths"]["/metrics"]["get"]["responses"])
+            metrics = described["paths"]["/metrics"]["get"]["responses"]
+            assert {"401", "429"} < set(metrics)
+            assert (set(metrics["200"]["content"]), set(metrics["401"]["content"])) == ({"text/plain"}, {"application/json"})
             head = await one.client.head("/health")
             assert (head.status_code, head.content) == (200, b"")
             assert set(read["requestBody"]["content"]) == {"image/*", "application/octet-stream", "multipart/form-data"}

@@ -94,7 +94,8 @@ BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"photos": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "required": ["photos"],
+                    "properties": {"photos": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
                 }
             },
         },
@@ -120,6 +121,12 @@ CLOSED = OPEN | {
     429: _refusal("Too many wrong tokens; Retry-After says when to come again."),
 }
 """What a request to an address that wants a token may be answered, for OpenAPI."""
+
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+CLOSED_TEXT: dict[int | str, dict[str, Any]] = {
+    status: {"description": refusal["description"], "content": _ERROR} for status, refusal in CLOSED.items()
+}
+"""What CLOSED says, for an address whose answer itself is text: FastAPI would take the refusals for text as well."""
 
 REFUSALS = CLOSED | {
     400: _refusal("The form was cut off, or the request is no HTTP."),

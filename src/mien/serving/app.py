@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -23,7 +23,7 @@ from mien.http_server.recent_counts import MINUTE, RecentCounts
 from mien.http_server.request_checks import LOOPBACK, RefusedRequest, RequestChecks, error_response, until_left
 from mien.http_server.silent_app import silent_app
 from mien.installed import own_version
-from mien.serving.answers import BODY, CLOSED, EXAMPLE, OPEN, REFUSALS, Answer
+from mien.serving.answers import BODY, CLOSED, CLOSED_TEXT, EXAMPLE, OPEN, REFUSALS, Answer
 from mien.serving.batches import Answers, Asked, BatchedReader, Ended, Readers
 from mien.serving.figures import Figures
 from mien.serving.held_bodies import HeldBodies, HeldBody, busy
@@ -81,10 +81,26 @@ def build(
     app.state.page, app.state.path = page, path
     app.include_router(router)
     app.include_router(page_router)
+    if not service.token:
+        _describe_without_token(app)
     app.add_exception_handler(RefusedRequest, _on_refused)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     return RequestChecks(app, names, path, most_bytes=None)
+
+
+def _describe_without_token(app: FastAPI) -> None:
+    """Let the OpenAPI description ask for no token, where there is none: its operations do otherwise."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        whole = described()
+        for operations in whole["paths"].values():
+            for operation in operations.values():
+                operation.pop("security", None)
+        return whole
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _served(request: Request) -> Service:
@@ -136,7 +152,7 @@ async def model(service: Allowed) -> dict[str, Any]:
     return {"name": service.name, "card": service.card}
 
 
-@router.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse, responses=CLOSED)
+@router.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse, responses=CLOSED_TEXT)
 async def metrics(service: Allowed) -> Response:
     """How many requests, photos and faces were answered, and how long it took."""
     return PlainTextResponse(service.figures.text(), media_type=PROMETHEUS)
