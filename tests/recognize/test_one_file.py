@@ -95,6 +95,20 @@ def test_eight_bits_read_nearly_alike_and_are_measured(model: Path, tmp_path: Pa
     assert np.abs(network.forward() - made[:1]).max() < 0.1 * np.abs(expected).max() + 0.05
 
 
+def test_classes_of_the_faces_may_be_fewer_and_in_another_order(model: Path, tmp_path: Path) -> None:
+    faces = labeled(model, 0.8)
+    turned = FaceSet.from_arrays(faces.faces(), 2 - faces.labels, CLASSES[::-1], {"split": faces.values("split")})
+    assert export_int8(model, tmp_path / "a.onnx", turned).before == pytest.approx(0.8)
+    kept = np.sort(np.argsort(np.bincount(faces.labels, minlength=3))[1:])  # two labels that there are
+    rows = np.flatnonzero(np.isin(faces.labels, kept))
+    labels, names = np.searchsorted(kept, faces.labels[rows]), tuple(CLASSES[label] for label in kept)
+    some = FaceSet.from_arrays(faces.faces(rows), labels, names, {"split": faces.values("split")[rows]})
+    assert export_int8(model, tmp_path / "b.onnx", some).measured == (faces.values("split")[rows] == "test").sum()
+    other = FaceSet.from_arrays(faces.faces(), faces.labels, (*CLASSES[:2], "bored"), {"split": faces.values("split")})
+    with pytest.raises(MienError, match="found bored; name classes as the model does"):
+        export_int8(model, tmp_path / "c.onnx", other)
+
+
 def test_what_reads_worse_is_refused_and_not_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = np.arange(300) < 270
     measured = iter([(right, 1.0), (np.arange(300) < 268, 0.5)])
@@ -138,10 +152,9 @@ def test_the_command_writes_files_and_a_folder_for_the_hub(mien: Command, tmp_pa
 
 def test_ranges_are_fitted_on_training_faces_and_single_faces_count_as_they_are(model: Path) -> None:
     splits = ["Training"] * 300 + ["validation"] * 250 + ["PublicTest"] * 250
-    card = Recognizer.load(model, "cpu").card
     for names, last, first in ((splits, 299, 550), (splits[:550] + ["val"] * 250, 299, 300), (["test"] * 800, 798, 1)):
         given = FaceSet.from_arrays(shown(model, 800), np.arange(800) % 3, CLASSES, {"split": names})
-        fitted, tested = int8_export._parts(given, card)
+        fitted, tested = int8_export._parts(given, given.labels)
         assert (fitted.max(), tested.min(), set(fitted) & set(tested)) == (last, first, set())
     figures = int8_export.Int8Figures(512, 1000, 0.9, 0.897, 5, 2, 1.0, 0.5, 10)
     low, high = figures.interval

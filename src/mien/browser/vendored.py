@@ -14,10 +14,15 @@ LICENSES = ("LICENSE", "ThirdPartyNotices.txt")
 """Texts that go with the files; the second is there where onnxruntime for Python was when they were fetched."""
 
 
-def require_vendored() -> None:
-    """Raises MienError where the files are missing."""
+def missing_files() -> list[str]:
+    """Names of the files that are not there."""
     wanted = (*SCRIPTS, f"{WASM}.gz", f"{WASM}.br", LICENSES[0])
-    if missing := [name for name in wanted if not (FOLDER / name).is_file()]:
+    return [name for name in wanted if not (FOLDER / name).is_file()]
+
+
+def require_vendored() -> None:
+    """Raises MienError where files are missing."""
+    if missing := missing_files():
         todo = "install a released mien, or run make web where npm is installed, and start again"
         raise MienError("onnxruntime-web, which the page runs on, in this installation", f"no {missing[0]}", todo)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mien.browser.vendored import missing_files
 from mien.cli.annotate import Key, Proxies
 from mien.cli.options import Device, setting, whole_number
 from mien.cli.printing import say, warn
@@ -62,7 +63,7 @@ def serve(
 
         def started(server: object) -> None:
             """Said once the model is known to be one that can be served."""
-            page = "" if secret else f"open {where} in a browser, "
+            page = "" if secret or missing_files() else f"open {where} in a browser, "
             say(f"send photos to {where}v1/read, {page}and end with Ctrl-C", flush=True)
 
         try:

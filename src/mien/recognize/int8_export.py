@@ -90,17 +90,21 @@ def export_int8(model: Path | str, out: Path | str, faces: FaceSet | Path | str,
     the split test or PublicTest, else all that are not of the training split. Without a training split, every second face may be
     taken for the ranges, and the others are measured. Weights have a scale for each channel. `batch` as in `export_one_file`.
 
-    Raises MienError where the accuracy is lower by more than half a point, for faces of another kind or classes than the
-    model's, for fewer than `LEAST_MEASURED` labeled faces or less than two classes to measure it on, and where `out` is there.
+    Classes of the set may be fewer than the model's, and in another order.
+
+    Raises MienError where the accuracy is lower by more than half a point, for faces of another kind than the model's, or with
+    a class that it does not know, for fewer than `LEAST_MEASURED` labeled faces or less than two classes to measure it on, and
+    where `out` is there.
     """
     out, folder = Path(out), find_model(model)
     require_absent(out)
     card, given = read_card(folder), FaceSet.of(faces)
     require_alike(card, given.info)
-    fitted, tested = _parts(given, card)
+    labels = _labels(given, card)
+    fitted, tested = _parts(given, labels)
     whole = one_file(folder, card)
     content = _quantized(whole, given, fitted, out)
-    (old, slow), (new, fast) = (_measured(each, given, tested) for each in (serialize(whole, out), content))
+    (old, slow), (new, fast) = (_measured(each, given, tested, labels[tested]) for each in (serialize(whole, out), content))
     lost, gained = int((old & ~new).sum()), int((new & ~old).sum())
     measured = len(tested)
     figures = Int8Figures(len(fitted), measured, float(old.mean()), float(new.mean()), lost, gained, slow, fast, len(content))
@@ -111,10 +115,16 @@ def export_int8(model: Path | str, out: Path | str, faces: FaceSet | Path | str,
     return figures
 
 
-def _parts(given: FaceSet, card: ModelCard) -> tuple[Rows, Rows]:
+def _labels(given: FaceSet, card: ModelCard) -> Rows:
+    """Labels (N,) as places among the model's classes, whose order may be another; -1 for none."""
+    if unknown := [name for name in given.classes if name not in card.classes]:
+        todo = "name classes as the model does, or leave the others out"
+        raise MienError(f"faces of the model's classes, {', '.join(card.classes)}", ", ".join(unknown), todo)
+    return np.array([*(card.classes.index(name) for name in given.classes), -1], np.int64)[given.labels]
+
+
+def _parts(given: FaceSet, labels: Rows) -> tuple[Rows, Rows]:
     """Rows to fit ranges on, and other labeled rows to measure on."""
-    if given.classes != card.classes:
-        raise MienError(f"faces of the classes {', '.join(card.classes)}", ", ".join(given.classes), "give faces of the model's")
     names = given.values("split") if "split" in given.column_names else [""] * len(given)
     splits = np.array([split_name(name) for name in names], dtype=object)
     train, test = (np.isin(splits, own) for own in (["train", "Training"], ["test", "PublicTest"]))
@@ -123,11 +133,11 @@ def _parts(given: FaceSet, card: ModelCard) -> tuple[Rows, Rows]:
         test = ~train
     own = np.flatnonzero(train)
     fitted = own[np.unique(np.linspace(0, len(own) - 1, min(CALIBRATING, len(own))).astype(np.int64))] if len(own) else own
-    tested = np.flatnonzero((test if test.any() else ~train) & (given.labels >= 0))
+    tested = np.flatnonzero((test if test.any() else ~train) & (labels >= 0))
     if not len(fitted) or len(tested) < LEAST_MEASURED:
         expected = f"faces to fit ranges on, and {LEAST_MEASURED} others with labels to measure on"
         raise MienError(expected, f"{len(fitted)} and {len(tested)}", "give a larger face set")
-    if len(np.unique(given.labels[tested])) < 2:
+    if len(np.unique(labels[tested])) < 2:
         raise MienError("faces of two classes or more to measure on", "one class", "give a face set with more classes")
     return fitted, tested
 
@@ -187,8 +197,8 @@ def _before_convolutions(model: ModelProto) -> Sequence[str]:
     return names
 
 
-def _measured(content: bytes, faces: FaceSet, rows: Rows) -> tuple[npt.NDArray[np.bool_], float]:
-    """Which of these rows a network reads right, (N,), and the seconds for a face on one thread."""
+def _measured(content: bytes, faces: FaceSet, rows: Rows, labels: Rows) -> tuple[npt.NDArray[np.bool_], float]:
+    """Which of these rows a network reads right by their labels, (N,) each, and the seconds for a face on one thread."""
     session = open_session(content, 1)
     found = np.concatenate([session.run(None, {FACES: part})[0].argmax(axis=1) for part in _in_parts(faces, rows)])
     part, times = next(_in_parts(faces, rows)), list[float]()
@@ -196,4 +206,4 @@ def _measured(content: bytes, faces: FaceSet, rows: Rows) -> tuple[npt.NDArray[n
         began = time.perf_counter()
         session.run(None, {FACES: part})
         times.append((time.perf_counter() - began) / len(part))
-    return found == faces.labels[rows], min(times)
+    return found == labels, min(times)

@@ -28,7 +28,8 @@ async def photos_of(headers: Headers, body: bytes, settings: ServiceSettings) ->
     if kind == FORM:
         return await _files(headers, body, settings)
     if kind.startswith(OTHERS):
-        raise RefusedRequest(415, MienError("a photo, or a form with photos", plain_text(kind, 100), TODO))
+        todo = f"say what the body is, such as Content-Type: image/jpeg, or send a form by {FORM}"
+        raise RefusedRequest(415, MienError("the content type of a photo, or of a form", plain_text(kind, 100), todo))
     if not body:
         raise RefusedRequest(422, MienError("a photo", "an empty body", TODO))
     return [SourceFile("photo", Path(), content=body)]
@@ -47,9 +48,9 @@ async def _files(headers: Headers, body: bytes, settings: ServiceSettings) -> li
     except MultiPartException as error:
         if error.message == CUT:
             raise RefusedRequest(400, MienError("a form with its closing boundary", CUT, "send it again, whole")) from error
-        raise RefusedRequest(
-            422, MienError(f"a form of at most {settings.photos} photos", plain_text(error.message, 200), TODO)
-        ) from error
+        expected, many = f"a form of at most {settings.photos} photos", error.message.startswith("Too many files")
+        found, todo = ("more", "send fewer at a time") if many else (plain_text(error.message, 200), TODO)
+        raise RefusedRequest(422, MienError(expected, found, todo)) from error
     except Exception as error:  # what the parser meets in headers and boundaries of any bytes
         raise RefusedRequest(422, MienError("a form as browsers send it", "a broken one", TODO)) from error
     files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
