@@ -88,7 +88,7 @@ def _mapped(path: str, shape: tuple[int, ...], kind: np.dtype[Any], file: tuple[
     if (pixels.shape, pixels.dtype, now) != (shape, kind, file):
         found = f"{pixels.dtype} {pixels.shape}, written since"
         raise MienError(f"{kind} {shape} in {path}, as they were opened", found, "open the set again: it was changed")
-    return FaceSetPart(pixels, *rest, file)
+    return replace(FaceSetPart(pixels, *rest), file=file)
 
 
 def _copied(pixels: npt.NDArray[Any], *rest: Any) -> FaceSetPart:
