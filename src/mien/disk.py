@@ -22,6 +22,18 @@ def require_regular(path: Path, todo: str) -> int:
     return found.st_size
 
 
+def size_and_time(path: Path) -> tuple[int, int] | None:
+    """A file's size and when it was written, in nanoseconds, which tell it from another one in its place; None for no file.
+
+    Its inode number would not do: some network file systems give a file another one after a while.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def read_bytes(path: Path, todo: str, most: int = MOST_BYTES) -> bytes:
     """The content of a file. Raises MienError where it cannot be read, is no file, or has more than `most` bytes."""
     if require_regular(path, todo) > most:

@@ -1,5 +1,6 @@
 """Face sets: what goes in comes out, views copy nothing, and damage is noticed."""
 
+import copy
 import json
 import pickle
 import re
@@ -98,6 +99,32 @@ def test_another_process_maps_the_file_of_a_set(stored: Path, faces: FaceSet, mo
     faces.select(np.arange(7)).save(stored)
     with pytest.raises(MienError, match=r"found uint8 \(7, .*was changed"):
         pickle.loads(sent)
+
+
+def test_a_set_that_was_written_anew_gives_no_other_pixels(stored: Path, faces: FaceSet) -> None:
+    """The new one has as many faces of the same shape: neither they nor its labels are taken for those that were opened."""
+    first = FaceSet.open(stored)
+    labels, sent = first.labels, pickle.dumps(first.select([3, 1]))
+    shutil.rmtree(stored)
+    bright_faces(len(faces), seed=8).save(stored)
+    with pytest.raises(MienError, match=r"written since; open the set again"):
+        pickle.loads(sent)
+    view = first.join(first.select([5, 2]), first)
+    for again in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view), pickle.loads(pickle.dumps(copy.deepcopy(view)))):
+        assert {type(part.pixels) for part in again.parts} == {np.ndarray}
+        assert (again.faces() == view.faces()).all()
+        assert (again.labels[: len(labels)] == labels).all()
+    assert len(pickle.dumps(view)) - len(pickle.dumps(first)) < first.faces().nbytes, "one copy for all parts"
+    with pytest.raises(MienError, match=r"table\.parquet as it was opened; found written since"):
+        first.values("subject")
+    assert type(pickle.loads(pickle.dumps(FaceSet.open(stored))).parts[0].pixels) is np.memmap
+
+
+def test_a_set_is_copied_though_its_folder_was_moved(stored: Path, faces: FaceSet) -> None:
+    opened = FaceSet.open(stored)
+    stored.rename(stored.with_name("elsewhere"))
+    for again in (copy.deepcopy(opened), pickle.loads(pickle.dumps(opened))):
+        assert (again.faces() == faces.faces()).all()
 
 
 def test_joining_different_sets_is_refused(faces: FaceSet) -> None:

@@ -1,6 +1,7 @@
 """Every kind of neighbor against one contract, and each against a naive reference."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
+from typing_extensions import override
 
 from conftest import bright_faces
 from mien import FaceSet, MienError
@@ -16,7 +18,7 @@ from mien.data.format import Info
 from mien.data.near_duplicates import find_near_duplicates
 from mien.data.views import Views
 from mien.neighbors.choose import ROOM, kind_from, kind_from_text, names_kind, with_sigma
-from mien.neighbors.kinds import Fitted, Ground
+from mien.neighbors.kinds import Fitted, Ground, Kind
 from mien.neighbors.kinds.autoencoder import Autoencoder
 from mien.neighbors.kinds.frames import frames_beside
 from mien.neighbors.kinds.pca import leading_components
@@ -307,6 +309,17 @@ def test_ids_that_several_faces_share_are_refused() -> None:
         kind_from("frames").fit(ground(moving, around=moving.join(moving)))
 
 
+@dataclass(frozen=True)
+class Blurred(Kind):
+    """A kind of somebody's own, whose `sigma` is no noise."""
+
+    sigma: float = 1.0
+
+    @override
+    def fit(self, ground: Ground) -> Fitted:
+        raise NotImplementedError
+
+
 def test_kinds_by_name_by_table_and_as_they_are_typed() -> None:
     assert kind_from("views") == kind_from({"kind": "views"}) == kind_from_text("views")
     assert kind_from_text("views shift=0.05 rotation=3") == kind_from({"kind": "views", "shift": 0.05, "rotation": 3})
@@ -325,4 +338,8 @@ def test_kinds_by_name_by_table_and_as_they_are_typed() -> None:
             kind_from(given)
     with pytest.raises(MienError, match="made by noise, for sigma; found views"):
         with_sigma(kind_from("views"), 0.3)
+    with pytest.raises(MienError, match="made by noise, for sigma; found blurred"):
+        with_sigma(Blurred(), 0.3)
+    assert [kind_from({"kind": name, "sigma": 0.3}).noise for name in ("autoencoder", "pca", "features")] == [0.3] * 3
+    assert kind_from("mirror").noise is None
     assert Autoencoder().source == "small"

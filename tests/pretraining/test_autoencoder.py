@@ -23,7 +23,7 @@ from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
 from mien.pretraining.autoencoder.of_run import run_neighbors
 from mien.pretraining.autoencoder.settings import PRESETS, AutoencoderSettings, autoencoder_settings, settings_key
 from mien.pretraining.autoencoder.train import TrainingFolder, train_perception
-from mien.pretraining.autoencoder.train_alone import train_autoencoder
+from mien.pretraining.autoencoder.train_alone import FILE, train_autoencoder
 from mien.pretraining.pretrain import portions
 from mien.recognize.device import choose_device
 from mien.recognize.model_card import read_card
@@ -206,6 +206,44 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
     with pytest.raises(MienError, match=reason):
         train_autoencoder(view, tmp_path / "made", autoencoder_settings(given), replace(ORDER, split="all"))
     assert not (tmp_path / "made").exists(), "so that other settings can be given"
+
+
+def test_other_faces_in_memory_get_no_card_of_the_first(tmp_path: Path) -> None:
+    """They have no checksum; an earlier version wrote no digest beside the settings, but one of the faces on the card."""
+    faces, others, settings = bright_faces(), bright_faces(seed=4), autoencoder_settings(TINY_AUTOENCODER)
+    folder, stopped, old = tmp_path / "made", tmp_path / "stopped", tmp_path / "old"
+    card = train_autoencoder(faces, folder, settings, ORDER)
+    with pytest.raises(Interrupted):
+        train_autoencoder(faces, stopped, settings, ORDER, StopAfter(1))
+    shutil.copytree(folder, old)
+    written = json.loads((old / FILE).read_text())
+    assert written.pop("faces") == {"digest": card.faces.checksum}
+    (old / FILE).write_text(json.dumps(written))
+    new = "was begun with, faces.digest"
+    for place, told in ((folder, new), (stopped, new), (old, "was trained on, of checksum")):
+        with pytest.raises(MienError, match=f"{told} .*; found .*choose another --out"):
+            train_autoencoder(others, place, settings, ORDER)
+    for place in (folder, stopped, old):
+        assert train_autoencoder(faces, place, settings, ORDER).weights == card.weights
+    assert json.loads((old / FILE).read_text()) == written
+
+
+def test_one_that_an_earlier_version_began_goes_on(tmp_path: Path) -> None:
+    """Nothing tells of which faces in memory it was begun with."""
+    faces, settings, folder = bright_faces(), autoencoder_settings(TINY_AUTOENCODER), tmp_path / "begun"
+    with pytest.raises(Interrupted):
+        train_autoencoder(faces, folder, settings, ORDER, StopAfter(1))
+    written = json.loads((folder / FILE).read_text())
+    del written["faces"]
+    (folder / FILE).write_text(json.dumps(written))
+    assert train_autoencoder(faces, folder, settings, ORDER).faces.checksum
+
+
+def test_labels_in_memory_that_judge_it_are_told_apart(tmp_path: Path, refining: dict[str, Any]) -> None:
+    faces, settings = bright_faces(60), autoencoder_settings(refining)
+    train_autoencoder(faces, tmp_path / "made", settings, ORDER)
+    with pytest.raises(MienError, match=r"was begun with, faces\.digest"):
+        train_autoencoder(faces.with_column("label", faces.labels[::-1].copy()), tmp_path / "made", settings, ORDER)
 
 
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:

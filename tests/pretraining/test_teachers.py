@@ -1,5 +1,6 @@
 """Trained teachers: their common word by hand, what students are taught of it, and what is refused."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_a_run_has_as_many_teachers_as_it_began_with(teachers: tuple[str, str], 
     note_sources(tmp_path, [Path(teachers[0])])
     with pytest.raises(MienError, match="no further one; found weights"):
         note_sources(tmp_path, [Path(one) for one in teachers])
+
+
+def test_runs_that_earlier_versions_began_with_an_exported_model_go_on(teachers: tuple[str, str], tmp_path: Path) -> None:
+    """They did not write down the models that its card alone names: these are added, and all others have to be the same."""
+    recipe = small_recipe(start={"technique": "weights", "path": teachers[0]}, precision="float32")
+    train(bright_faces(120), recipe, tmp_path / "own", ORDER)
+    export(tmp_path / "own", tmp_path / "given")
+    own = Recognizer.load(tmp_path / "given").card
+    given, run, file = tmp_path / "given", tmp_path / "run", tmp_path / "run" / "sources.json"
+    run.mkdir()
+    note_sources(run, [given, Path(teachers[1])])
+    whole = json.loads(file.read_text())
+    assert [entry["weights"] for entry in whole[:2]] == [own.weights, own.sources[0]["weights"]]
+    file.write_text(json.dumps([whole[0], whole[2]]))
+    with pytest.raises(MienError, match=f"weights {whole[2]['weights'][:12]}; found weights {own.sources[0]['weights'][:12]}"):
+        note_sources(run, [given, Path(teachers[0])])
+    note_sources(run, [given, Path(teachers[1])])
+    assert json.loads(file.read_text()) == whole
+    for other in (whole[:1], [whole[0], whole[1]], [*whole, whole[0]]):
+        file.write_text(json.dumps(other))
+        with pytest.raises(MienError, match=r"the models that .* began with"):
+            note_sources(run, [given, Path(teachers[1])])
 
 
 def test_the_sets_that_taught_an_exported_teacher_are_named(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import mien.training.train as training
 from conftest import Command, bright_faces, small_recipe
 from mien import FaceSet, MienError, TrainingSettings, resume, train
 from mien.data.splits import fold_view
-from mien.evaluation.evaluate import count_known
+from mien.evaluation.evaluate import count_known, evaluate
+from mien.evaluation.train_test_overlap import find_training_faces
 from mien.experiments.compare import compare
 from mien.experiments.settings import Grid
 from mien.experiments.tested_set import choose_tested_set
 from mien.progress import Silent
-from mien.recognize.run_records import JOINED
+from mien.recognize.run_records import JOINED, ids_that_taught
 from mien.training.joined_labels import joined_labels
 from mien.training.prepare_run import prepare_run
 from mien.training.unfit_to_join import unfit_to_join
@@ -131,6 +132,30 @@ def test_a_run_says_it_and_goes_on(stored: Path, also: FaceSet, tmp_path: Path) 
         (tmp_path / "run" / name).rename(tmp_path / name)
     resume(tmp_path / "run")
     assert (tmp_path / "run/model/model.safetensors").read_bytes() == before
+
+
+def test_joined_labels_of_a_model_that_a_run_began_with_count_for_it(stored: Path, also: FaceSet, tmp_path: Path) -> None:
+    first = train(stored, RECIPE, tmp_path / "first", TrainingSettings(labels=30, also_labels=12, threads=1), also=also)
+    begun_with = small_recipe(start={"technique": "weights", "path": str(tmp_path / "first")})
+    later = train(bright_faces(60, seed=5), begun_with, tmp_path / "later", TrainingSettings(threads=1))
+    checksum = also.info.checksum
+    taught = ids_that_taught(tmp_path / "first", checksum)
+    assert len(taught) == 12
+    assert ids_that_taught(tmp_path / "later", checksum) == taught
+    assert count_known(later, also, also) == 12
+    tested = also.select(np.isin(also.values("id"), list(taught))).save(tmp_path / "tested")
+    assert count_known(later, tested, tested) == 0, "of another checksum"
+    (seen,) = find_training_faces(later, also)
+    assert set(seen.values("id")) == taught
+    own, joined = find_training_faces(first, also)
+    assert (len(own), set(joined.values("id"))) == (30, taught)
+    notes = evaluate(later, also, "train").notes
+    assert notes["warning"].startswith("12 of these faces gave the run their labels")
+    assert notes["began with"].endswith(": 30 more labels and 12 of this set")
+    notes = evaluate(later, stored).notes
+    assert notes["began with"].endswith(": 30 more labels of this set and 12 of Second")
+    assert evaluate(first, also).notes["label budget"].endswith("= 42 labels, of which 12 are of this set")
+    assert evaluate(first, stored).notes["label budget"].endswith("= 42 labels, of which 12 are of Second")
 
 
 def test_what_cannot_join(faces: FaceSet, also: FaceSet, stored: Path) -> None:

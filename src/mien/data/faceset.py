@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mien.data.faceset_files import map_pixels, read_info, verify_checksum
+from mien.data.faceset_files import read_info, verify_checksum
 from mien.data.faceset_part import FaceSetPart
 from mien.data.format import Columns, Info, Rows, require_labels, to_table
 from mien.data.info import Normalization as Normalization
@@ -50,8 +50,7 @@ class FaceSet:
         info = read_info(folder)
         if verify:
             verify_checksum(folder, info)
-        pixels = map_pixels(folder / "faces.npy")
-        faces = FaceSet(info, (FaceSetPart(pixels, Columns(folder / "table.parquet")),), folder)
+        faces = FaceSet(info, (FaceSetPart.open(folder),), folder)
         _check(faces)
         return faces
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mien.data.faceset_files import map_pixels
 from mien.data.format import Columns, Rows
+from mien.disk import size_and_time
 from mien.errors import MienError
 
 
@@ -26,16 +27,28 @@ class FaceSetPart:
     """The rows of the stored set that the part has; None for all."""
     added: Mapping[str, pa.Array] = field(default_factory=dict)
     """Columns that only this view has, one value for each of its rows."""
+    file: tuple[int, int] | None = None
+    """Size and time of the file of mapped pixels when it was opened; None in memory."""
+
+    @staticmethod
+    def open(folder: Path) -> "FaceSetPart":
+        """All rows of the stored set in a folder, its pixels mapped. Raises MienError where a file is damaged."""
+        path = folder / "faces.npy"
+        file = size_and_time(path)  # Before it is mapped: one that is replaced meanwhile is then taken for another.
+        return FaceSetPart(map_pixels(path), Columns(folder / "table.parquet"), file=file)
 
     def __reduce__(self) -> tuple[Callable[..., "FaceSetPart"], tuple[Any, ...]]:
         """Pickles the pixels of a stored set as the place of their file: a process that gets the part maps them, too.
 
-        As an array, they would be copied to each of a DataLoader's workers, which Python 3.14 begins without a fork.
+        As an array, they would be copied to each of a DataLoader's workers, which Python 3.14 begins without a fork. They are
+        copied where the file was moved, removed or replaced: here they can still be read, and there they could not.
         """
-        rest = self.columns, self.rows, self.added
-        if not (isinstance(self.pixels, np.memmap) and self.columns.stored):
-            return FaceSetPart, (self.pixels, *rest)
-        return _mapped, (str(self.pixels.filename), self.pixels.shape, self.pixels.dtype, *rest)
+        pixels, rest = self.pixels, (self.columns, self.rows, self.added)
+        if not isinstance(pixels, np.memmap) or self.file is None:
+            return FaceSetPart, (pixels, *rest)
+        if pixels.filename is None or size_and_time(Path(pixels.filename)) != self.file:
+            return _copied, (pixels, *rest)
+        return _mapped, (str(pixels.filename), pixels.shape, pixels.dtype, self.file, *rest)
 
     @property
     def types(self) -> dict[str, pa.DataType]:
@@ -68,9 +81,16 @@ class FaceSetPart:
         return values if self.rows is None else values.take(pa.array(self.rows))
 
 
-def _mapped(file: str, shape: tuple[int, ...], kind: np.dtype[Any], *rest: Any) -> FaceSetPart:
+def _mapped(path: str, shape: tuple[int, ...], kind: np.dtype[Any], file: tuple[int, int], *rest: Any) -> FaceSetPart:
     """A part with the pixels of a file. Raises MienError where the file is gone, damaged or another set's."""
-    pixels = map_pixels(Path(file))
-    if (pixels.shape, pixels.dtype) != (shape, kind):
-        raise MienError(f"{kind} {shape} in {file}", f"{pixels.dtype} {pixels.shape}", "open the set again: it was changed")
-    return FaceSetPart(pixels, *rest)
+    now = size_and_time(Path(path))
+    pixels = map_pixels(Path(path))
+    if (pixels.shape, pixels.dtype, now) != (shape, kind, file):
+        found = f"{pixels.dtype} {pixels.shape}, written since"
+        raise MienError(f"{kind} {shape} in {path}, as they were opened", found, "open the set again: it was changed")
+    return replace(FaceSetPart(pixels, *rest), file=file)
+
+
+def _copied(pixels: npt.NDArray[Any], *rest: Any) -> FaceSetPart:
+    """A part in memory: a copy of mapped pixels is still numpy's memmap, though of no file."""
+    return FaceSetPart(np.asarray(pixels), *rest)

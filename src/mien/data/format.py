@@ -14,6 +14,7 @@ from mien.data.info import MOST_CLASSES as MOST_CLASSES
 from mien.data.info import Info as Info
 from mien.data.info import Rows as Rows
 from mien.data.info import is_pixels as is_pixels
+from mien.disk import size_and_time
 from mien.errors import MienError
 from mien.tabular.parquet_files import FAULTS, read_column, read_metadata, read_schema
 
@@ -48,6 +49,7 @@ class Columns:
         self._table = table
         self._read: dict[str, pa.ChunkedArray] = {}
         if isinstance(table, Path):
+            self._file = size_and_time(table)
             self._metadata = read_metadata(table, "import the set again")
             self.rows = int(self._metadata.num_rows)
             self._schema = read_schema(table, self._metadata, "import the set again")
@@ -62,11 +64,6 @@ class Columns:
         return {entry.name: COLUMNS.get(entry.name, entry.type) for entry in self._schema}
 
     @property
-    def stored(self) -> bool:
-        """Whether they are read from a stored set's folder."""
-        return isinstance(self._table, Path)
-
-    @property
     def place(self) -> str:
         """The place of the table, for messages."""
         return str(self._table.parent) if isinstance(self._table, Path) else "a set in memory"
@@ -77,6 +74,8 @@ class Columns:
             return self._table.column(name)
         if name not in self._read:
             todo = "import the set again"
+            if size_and_time(self._table) not in (None, self._file):  # Its rows may be other faces than the mapped pixels.
+                raise MienError(f"{self._table} as it was opened", "written since", "open the set again: it was changed")
             column = read_column(self._table, self._metadata, name, COLUMNS.get(name), todo)
             if name in WHOLE and column.null_count:
                 raise MienError(f"a value for each face in column {name} of {self._table}", f"{column.null_count} without", todo)

@@ -1,5 +1,6 @@
 """Measures a recognizer on a split: the only place where the labels of a test split are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,8 @@ def _notes(recognizer: Recognizer, tested: TestedFaces, known: int, checksum: st
         train, validation = budget.get("train", 0), budget.get("validation", 0)
         notes["label budget"] = f"{train} train + {validation} validation = {quantity(train + validation, 'label')}"
         notes["trained on"] += f", {budget.get('split', 'split unknown')}"
+        if budget.get("also_labels"):
+            notes["label budget"] += f", of which {budget['also_labels']} are of {_joined_set(budget, checksum)}"
         share, matrix = budget.get("noise", 0.0), budget.get("noise_matrix")
         kept = ", within the classes' proportions" if budget.get("proportional_noise") else ""
         noise = "by a matrix" if matrix else f"{percent(share, 0)} of them flipped{kept}"
@@ -173,13 +176,22 @@ def _cut_out(recognizer: Recognizer, faces: FaceSet) -> dict[str, str]:
 def _source(source: dict[str, Any], checksum: str) -> str:
     """A model that the run began with, in words; `checksum`: of the tested set, which is called so where it taught the model."""
     budget = source.get("budget") or {}
-    count = budget.get("train", 0) + budget.get("validation", 0)
+    joined = budget.get("also_labels", 0)
+    count = budget.get("train", 0) + budget.get("validation", 0) - joined
     labels = f"{quantity(count, 'more label')}" if budget else "labels unknown"
     faces = "this set" if checksum and source.get("faces") == checksum else short_name(source.get("name") or "")
     labels += f" of {faces}" if budget and faces else ""
+    labels += f" and {joined} of {_joined_set(budget, checksum)}" if joined else ""
     unlabeled = f", {quantity(budget['unlabeled'], 'face')} without" if budget.get("unlabeled") else ""
     license_ = f", license {source['license']}" if source.get("license") else ""
     return f"{source['network'].get('network', 'unknown')}, weights {source['weights'][:12]}: {labels}{unlabeled}{license_}"
+
+
+def _joined_set(budget: Mapping[str, Any], checksum: str) -> str:
+    """The set whose labels joined a model's own, in words; `checksum`: of the tested set."""
+    if checksum and budget.get("also_checksum") == checksum:
+        return "this set"
+    return short_name(budget.get("also", "").rsplit(", checksum ", 1)[0] or "another set")
 
 
 def _mistakes(

@@ -130,7 +130,7 @@ def find_space(
     with torch.inference_mode():
         ground = Ground(faces, around or faces, inputs.views, recognizer.device, autoencoder, features, progress or Silent())
         fitted = kind.fit(ground)
-    space = NeighborSpace(inputs, fitted, component_name(type(kind)), getattr(kind, "sigma", None))
+    space = NeighborSpace(inputs, fitted, component_name(type(kind)), kind.noise)
     told = fitted.told
     if fitted.among == "features":
         told += f", {list(recognizer.network.blocks)[-1]}"

@@ -14,7 +14,7 @@ from mien.data.splits import fold_view, split_rows, training_rows
 from mien.errors import MienError
 from mien.json_toml import read_settings
 from mien.recognize.recognizer import Recognizer
-from mien.recognize.run_records import JOINED, read_sources, read_used_ids
+from mien.recognize.run_records import ids_by_set, read_used_ids
 from mien.wording import percent, quantity
 
 MOST_BYTES = 2 << 30
@@ -32,17 +32,14 @@ def find_training_faces(recognizer: Recognizer, whole: FaceSet) -> list[FaceSet]
     folder = recognizer.folder
     if folder is None:
         return []
-    known, checksum = read_used_ids(folder), recognizer.card.faces.checksum
-    further = {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
-    used = {checksum: known}
-    for source in read_sources(folder):
-        theirs = source.get("faces", "")
-        used[theirs] = used.get(theirs, set()) | set(source.get("used", ()))
-    taught_here = bool(whole.info.checksum) and bool(used.get(whole.info.checksum))
+    card, used, here = recognizer.card, ids_by_set(folder), whole.info.checksum
+    checksum, also = card.faces.checksum, card.budget.get("also_checksum", "")
+    # A further set of the run itself is looked through in any case, beside the run's own.
+    taught_here = here not in ("", also) and bool(used.get(here))
     faces = whole if taught_here else _own_set(folder, checksum)
     found = [] if faces is None else [(faces, used[faces.info.checksum])]
-    joined = _further_set(folder, str(recognizer.card.budget.get("also_checksum") or "")) if further else None
-    found += [] if joined is None else [(joined, further)]
+    joined = _further_set(folder, also) if used.get(also) else None
+    found += [] if joined is None else [(joined, used[also])]
     taught = [one.select(np.isin(one.values("id"), list(ids))) for one, ids in found if one.info.kind == "faces"]
     return [one for one in taught if len(one)]
 

@@ -39,10 +39,10 @@ def names_kind(text: str) -> bool:
 
 
 def with_sigma(kind: Kind, sigma: float | None) -> Kind:
-    """A kind with this noise; None leaves it as it is. Raises MienError for a kind that has none."""
+    """A kind with this noise; None leaves it as it is. Raises MienError for a kind whose `noise` is None."""
     if sigma is None:
         return kind
-    if not hasattr(kind, "sigma"):
+    if kind.noise is None:
         raise MienError("neighbors that are made by noise, for sigma", type(kind).__name__.lower(), "leave sigma out")
     return cast(Kind, replace(cast(Any, kind), sigma=sigma))
 

@@ -123,6 +123,12 @@ class CardBudget:
     """Labels that chose the model and fitted its thresholds."""
     unlabeled: CountOrZero = 0
     """Faces that were learned from without their labels."""
+    also: str = ""
+    """Name and checksum of a further set whose labels joined."""
+    also_labels: CountOrZero = 0
+    """How many of the labels that were trained on are of that set."""
+    also_checksum: str = ""
+    """The whole checksum of that set."""
     split: str = ""
     """The split that the labels were drawn from."""
     noise: Share = 0.0

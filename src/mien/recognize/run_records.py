@@ -1,6 +1,7 @@
 """Records in a run's folder beside the model: the ids of its labeled faces, the models it began with, figures by epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass as plain
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -37,33 +38,46 @@ def note_source(folder: Path, source: Path, checksum: str = "") -> None:
     `checksum`: of the set that those labels are of, where it is not the one in the source's card. Raises MienError where the
     folder says that the run began with another model, before it was interrupted.
     """
-    _write_sources(folder, _source_entries(source, checksum))
+    _write_sources(folder, [_source_entries(source, checksum)])
 
 
 def note_sources(folder: Path, sources: Sequence[Path]) -> None:
     """As `note_source` does, of several models."""
-    _write_sources(folder, [entry for source in sources for entry in _source_entries(source)])
+    _write_sources(folder, [_source_entries(source) for source in sources])
 
 
 def note_published(folder: Path, network: str, sha256: str, license_: str) -> None:
     """Write into a run's folder that the run began with the published weights of `network`: their file's hash, their license."""
-    _write_sources(folder, [{"network": {"network": network}, "weights": sha256, "license": license_}])
+    _write_sources(folder, [_Source([{"network": {"network": network}, "weights": sha256, "license": license_}])])
 
 
-def _source_entries(source: Path, checksum: str = "") -> list[dict[str, Any]]:
+@plain(frozen=True)
+class _Source:
+    """The entries of a model that a run began with."""
+
+    noted: list[dict[str, Any]]
+    """Of the model itself, and of those that its folder names."""
+    of_card: Sequence[dict[str, Any]] = ()
+    """Of those that its card alone names; earlier versions of mien did not write them down."""
+
+
+def _source_entries(source: Path, checksum: str = "") -> _Source:
     card = read_card(source)
     faces = checksum or card.faces.checksum
     entry = {"network": card.network, "weights": card.weights, "faces": faces, "name": card.faces.name, "budget": card.budget}
     if not card.budget:  # somebody else's weights, whose license is all that is known of them
         entry |= {"license": card.faces.license}
     # A model that was exported or adapted has no such file: its card names the models, without the ids of their faces.
-    return [entry | {"used": sorted(read_used_ids(source))}, *(read_sources(source) or card.sources)]
+    noted = read_sources(source)
+    return _Source([entry | {"used": sorted(read_used_ids(source))}, *noted], () if noted else card.sources)
 
 
-def _write_sources(folder: Path, entries: list[dict[str, Any]]) -> None:
-    file = folder / "sources.json"
+def _write_sources(folder: Path, sources: Sequence[_Source]) -> None:
+    file, entries = folder / "sources.json", [entry for source in sources for entry in (*source.noted, *source.of_card)]
     if file.is_file():
-        _require_same(folder, *([entry["weights"] for entry in each] for each in (_read_list(file), entries)))
+        before, short = _read_list(file), [entry for source in sources for entry in source.noted]
+        now = short if len(before) == len(short) else entries
+        _require_same(folder, *([entry["weights"] for entry in each] for each in (before, now)))
     write_atomically(file, to_json(entries).encode())
 
 
@@ -96,13 +110,22 @@ def ids_that_taught(folder: Path, checksum: str) -> set[str]:
 
     Empty for a set without checksum. Faces of an exported or adapted model are missing, since only runs know their ids.
     """
-    if not checksum:
-        return set()
-    known, card = read_used_ids(folder), read_card(folder)
-    used = known if checksum == card.faces.checksum else set()
-    if checksum == card.budget.get("also_checksum"):
-        used = used | {name.removeprefix(JOINED) for name in known if name.startswith(JOINED)}
-    return used.union(*(source.get("used", ()) for source in read_sources(folder) if source.get("faces") == checksum))
+    return ids_by_set(folder).get(checksum, set()) if checksum else set()
+
+
+def ids_by_set(folder: Path) -> dict[str, set[str]]:
+    """Ids of the faces whose labels taught the run in `folder`, or a model that it began with, by the checksum of their set.
+
+    Sets whose labels joined those of another one are among them. Faces of a set without checksum are under "".
+    """
+    card, found = read_card(folder), dict[str, set[str]]()
+    taught: list[tuple[str, dict[str, Any], Collection[str]]] = [(card.faces.checksum, card.budget, read_used_ids(folder))]
+    taught += [(source.get("faces", ""), source.get("budget", {}), source.get("used", ())) for source in read_sources(folder)]
+    for checksum, budget, ids in taught:
+        found.setdefault(checksum, set()).update(ids)
+        if also := budget.get("also_checksum"):
+            found.setdefault(also, set()).update(name.removeprefix(JOINED) for name in ids if name.startswith(JOINED))
+    return found
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -72,7 +72,7 @@ def last_bias(network: Network) -> str:
     return ".".join(part for part in ("head", layers[-1], "bias") if part)
 
 
-def kept_network(run: Run, best: BestEpoch) -> Network:
+def best_network(run: Run, best: BestEpoch) -> Network:
     """A network of its own with the weights of the best epoch; that in training stays as it is."""
     network = build_network(run.recipe.model, run.classes, run.views.info)
     network.load_state_dict(best.weights)

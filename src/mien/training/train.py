@@ -32,7 +32,7 @@ from mien.tabular.parquet_files import BUDGET_COLUMNS, read_table
 from mien.training.batch_statistics import adapted_weights
 from mien.training.checkpoint import TODO, read_state
 from mien.training.choose_recipe import choose_recipe
-from mien.training.class_prior import kept_network, last_bias, lean_to_found_prior
+from mien.training.class_prior import best_network, last_bias, lean_to_found_prior
 from mien.training.loop import fit, own_threads, require_unlabeled_statistics
 from mien.training.prepare_run import PreparedRun, budget_table, prepare_run
 from mien.training.run import Run
@@ -230,7 +230,7 @@ def _finish(run: Run, settings: TrainingSettings, prepared: PreparedRun, progres
         write_table(run.folder / "weights.parquet", _weights_table(run, prepared))
         folder = run.folder / "model" if last else run.folder / "stages" / str(stage + 1)
         assert run.best is not None, "every stage has an epoch"
-        network = kept_network(run, run.best)
+        network = best_network(run, run.best)
         adapts = run.recipe.statistics == "unlabeled" and not run.recipe.control
         facts = lean_to_found_prior(run, network) if last and not adapts else {}
         logits = run.predict(run.validation, network) if len(run.data.validation_labels) else torch.empty(0, run.classes)

@@ -80,6 +80,11 @@ class Fitted(Protocol):
 class Kind(Protocol):
     """The settings of a kind of neighbor. A kind of one's own subclasses it."""
 
+    @property
+    def noise(self) -> float | None:
+        """The noise that makes neighbors, which is a setting `sigma`; None where none does."""
+        return None
+
     def fit(self, ground: Ground) -> Fitted:
         """Neighbors of this kind for the faces of `ground`. Raises MienError where such faces have none of this kind."""
         ...

@@ -37,6 +37,11 @@ class Autoencoder(Kind):
             todo = "leave one of them out"
             raise MienError("neighbors that keep the face, or that are compared with its reconstruction", "both", todo)
 
+    @property
+    @override
+    def noise(self) -> float:
+        return self.sigma
+
     @override
     def fit(self, ground: Ground) -> "Decoded":
         """Neighbors by that autoencoder. Raises MienError for one that was made for other faces, and for cached features."""

@@ -31,6 +31,11 @@ class Features(Kind):
     sigma: Positive = SIGMA
     """Standard deviation of the noise, in deviations of each number."""
 
+    @property
+    @override
+    def noise(self) -> float:
+        return self.sigma
+
     @override
     def fit(self, ground: Ground) -> "NearFeatures":
         """Noise by the deviation of these faces' features. Raises MienError for fewer than two faces."""

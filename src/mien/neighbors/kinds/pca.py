@@ -39,6 +39,11 @@ class Pca(Kind):
     residual: bool = True
     """Whether the face itself gets what the noise changes: I + D(z + n) - D(z), within the range of pixels."""
 
+    @property
+    @override
+    def noise(self) -> float:
+        return self.sigma
+
     @override
     def fit(self, ground: Ground) -> "Moved":
         """The components of the faces around. Raises MienError for cached features, and for fewer than two faces."""
