@@ -1,5 +1,7 @@
 """The page in headless Chromium with a fake camera: frames a second, seconds to the first answer, bytes over the wire.
 
+Before, the sizes of the page's files by compression.
+
     python benchmarks/browser.py [--model mien-s] [--seconds 10] [--times 3]
 
 `mien serve` runs beside the browser. The camera shows one drawn face at 640 x 480, 30 frames a second. The first answer is the
@@ -26,6 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from chromium import chromium
 from films import one_face, write_y4m
+from mien import Recognizer
+from mien.browser.network_files import network_files
+from mien.browser.page_files import page_files
+from mien.browser.vendored import LICENSES
 
 SERVE = "from mien.cli import main; main()"
 FACE = "() => document.querySelector('#faces .share') !== null"
@@ -43,6 +49,19 @@ def serving(model: str) -> Iterator[str]:
             yield found[0]
         finally:
             server.terminate()
+
+
+def sizes(model: str) -> dict[str, int]:
+    """Bytes of the page's files without the licenses, which no page loads: plain, and as `mien serve` sends them compressed."""
+    recognizer = Recognizer.load(model, "cpu")
+    assert recognizer.folder is not None
+    files = page_files(recognizer.card, recognizer.crop_spec, network_files(recognizer.folder, recognizer.card), model)
+    loaded = [file for name, file in files.items() if Path(name).name not in LICENSES]
+    return {
+        "plain": sum(len(file.content) for file in loaded),
+        "gzip": sum(len(file.packed.get("gzip", file.content)) for file in loaded),
+        "Brotli": sum(min(map(len, (file.content, *file.packed.values()))) for file in loaded),
+    }
 
 
 def visit(browser: Browser, where: str, seconds: float) -> tuple[float, float, float]:
@@ -72,6 +91,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--times", type=int, default=3)
     asked = parser.parse_args()
+    print("files of the page: " + ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes(asked.model).items()))
     with tempfile.TemporaryDirectory() as folder, serving(asked.model) as where:
         film = write_y4m(Path(folder, "face.y4m"), one_face())
         camera = (

@@ -12,8 +12,8 @@ import argparse
 import base64
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,38 +41,55 @@ LOOK = """async (text) => {
 
 
 @contextmanager
-def headless_chromium(address: str) -> Iterator[Ask]:
-    """The page at an address in Chromium, once its model is loaded."""
-    with chromium() as browser, Opener(browser).open(address) as page:
+def opened(opener: Opener, address: str) -> Iterator[Ask]:
+    """The page at an address in a Chromium that runs already, once its model is loaded."""
+    with opener.open(address) as page:
         page.wait_for_function(READY)
         yield page.evaluate
 
 
-BROWSERS = {"chromium": headless_chromium, "firefox": firefox, "webkit": webkit}
+@contextmanager
+def headless_chromium(address: str) -> Iterator[Ask]:
+    """The page at an address in Chromium, once its model is loaded."""
+    with chromium() as browser, opened(Opener(browser), address) as ask:
+        yield ask
 
 
-def differences(folder: Path, model: str, browser: str) -> Iterator[tuple[str, float, int, float]]:
+Visit = Callable[[str], AbstractContextManager[Ask]]
+"""Opens the page at an address."""
+BROWSERS: dict[str, Visit] = {"chromium": headless_chromium, "firefox": firefox, "webkit": webkit}
+
+
+def differences(folder: Path, model: Path | str, visit: Visit) -> Iterator[tuple[str, float, int, float]]:
     """For each face that both found: the photo, and the largest difference of its box (pixels), its crop and its logits.
 
     Raises ValueError where one of both found another number of faces.
     """
     recognizer = Recognizer.load(model, "cpu")
-    side = recognizer.card.faces.side
-    with running(recognizer) as address, BROWSERS[browser](address) as ask:
+    side, color = recognizer.card.faces.side, recognizer.card.faces.channels == 3
+    with running(recognizer) as address, visit(address) as ask:
         for path in sorted(folder.iterdir()):
             photo, file = as_photo(path.read_bytes()), io.BytesIO()
             Image.fromarray(photo).save(file, "PNG")
             seen = ask(LOOK, base64.b64encode(file.getvalue()).decode())
-            ours = crop_faces([photo], recognizer.crop_spec, side, False)
+            ours = crop_faces([photo], recognizer.crop_spec, side, color)
             if len(seen["boxes"]) != len(ours.found):
                 raise ValueError(f"{path.name}: {len(seen['boxes'])} faces in the page, {len(ours.found)} in Python")
             if not ours.found:
                 continue
-            crops, logits = np.reshape(seen["crops"], (-1, side, side)), recognizer.logits(ours.faces)
+            crops, logits = np.reshape(seen["crops"], ours.faces.shape), recognizer.logits(ours.faces)
             rows = zip(seen["boxes"], crops, seen["logits"], ours.found, ours.faces, logits, strict=True)
             for box, crop, row, face, same, expected in rows:
                 moved = float(np.abs(np.subtract(box, face.box)).max())
                 yield path.name, moved, int(np.abs(crop - same.astype(int)).max()), float(np.abs(row - expected).max())
+
+
+def summary(found: Sequence[tuple[str, float, int, float]]) -> str:
+    """All faces that `differences` gave, in one line."""
+    if not found:
+        return "no face was found, neither in the page nor in Python"
+    same = sum(gray == 0 for _, _, gray, _ in found)
+    return f"{len(found)} faces, {same} crops the same in every pixel, logits at most {max(each[3] for each in found):.6f} apart"
 
 
 def main() -> None:
@@ -82,11 +99,10 @@ def main() -> None:
     parser.add_argument("--model", default="mien-s")
     parser.add_argument("--browser", choices=BROWSERS, default="chromium")
     asked = parser.parse_args()
-    found = list(differences(asked.photos, asked.model, asked.browser))
+    found = list(differences(asked.photos, asked.model, BROWSERS[asked.browser]))
     for name, moved, gray, logits in found:
         print(f"{name}: box {moved:.5f} pixels apart, crop {gray} gray values, logits {logits:.6f}")
-    same = sum(gray == 0 for _, _, gray, _ in found)
-    print(f"{len(found)} faces, {same} crops the same in every pixel, logits at most {max(each[3] for each in found):.6f} apart")
+    print(summary(found))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,24 @@ from typing import Any
 Ask = Callable[[str, str], Any]
 """Gives a script, an async function of one text, that text; its answer comes back as JSON's values."""
 ANSWERED = (
-    "const done = arguments[1]; ({})(arguments[0]).then((one) => done(JSON.stringify(one)), (error) => done(String(error)));"
+    "const done = arguments[1], told = (one) => done(JSON.stringify(one));"
+    "(%s)(arguments[0]).then((value) => told({ value }), (error) => told({ fault: String(error) }));"
 )
-READY = "(text) => new Promise((done) => setInterval(() => document.getElementById('start').disabled || done(true), 50))"
+READY = """(text) => new Promise((done, failed) => setInterval(() => {
+  const trouble = document.getElementById("trouble").textContent;
+  if (trouble) failed(new Error(trouble));
+  else if (!document.getElementById("start").disabled) done(true);
+}, 50))"""
 SECONDS = 180
 FIREFOX = {"marionette.port": 2828, "toolkit.telemetry.enabled": False, "datareporting.policy.dataSubmissionEnabled": False}
+
+
+def answer_of(told: str) -> Any:
+    """The value in what ANSWERED told. Raises RuntimeError with the page's own words where the script failed."""
+    found = json.loads(told)
+    if "fault" in found:
+        raise RuntimeError(found["fault"])
+    return found.get("value")
 
 
 @contextmanager
@@ -40,7 +53,7 @@ def firefox(address: str) -> Iterator[Ask]:
                 driver.navigate(address)
 
                 def ask(script: str, text: str) -> Any:
-                    return json.loads(driver.execute_async_script(ANSWERED.format(script), script_args=[text], sandbox=None))
+                    return answer_of(driver.execute_async_script(ANSWERED % script, script_args=[text], sandbox=None))
 
                 ask(READY, "")
                 yield ask
@@ -62,7 +75,7 @@ def webkit(address: str) -> Iterator[Ask]:
         driver.get(address)
 
         def ask(script: str, text: str) -> Any:
-            return json.loads(driver.execute_async_script(ANSWERED.format(script), text))
+            return answer_of(driver.execute_async_script(ANSWERED % script, text))
 
         ask(READY, "")
         yield ask

@@ -208,8 +208,12 @@ def test_places_move_to_the_nearest_point_of_the_grid(places: list[float]) -> No
     assert (np.abs(moved.astype(float) - given) <= 0.5 / mtcnn.GRID).all()
 
 
-def test_faces_lie_on_the_grid() -> None:
-    for face in (face for faces in detector_from_text("mtcnn")(photos()) for face in faces):
+@pytest.mark.parametrize("most", [mtcnn.MOST_SEARCHED, 60_000], ids=["whole", "smaller"])
+def test_faces_lie_on_the_grid(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(mtcnn, "MOST_SEARCHED", most)
+    found = detector_from_text("mtcnn")(photos())
+    assert all(found)
+    for face in (face for faces in found for face in faces):
         assert face.landmarks is not None
         places = np.array([*face.box, *face.landmarks.ravel()])
         assert (places == mtcnn.on_grid(places.astype(np.float32))).all()

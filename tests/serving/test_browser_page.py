@@ -1,5 +1,6 @@
 """The page as people use it: pictures, the camera, the table, bad files; and that nothing is sent."""
 
+import base64
 import functools
 import http.server
 import io
@@ -66,6 +67,24 @@ TRY = """async (address) => {
     return `blocked: ${(await told).effectiveDirective}`;
   }
   return "sent";
+}"""
+LATE = """async () => {
+  const { Reader } = await import("./app/reader.js");
+  const reader = new Reader(), faults = [], asked = reader.ask("open");
+  addEventListener("error", ({ message }) => faults.push(message));
+  reader.worker.dispatchEvent(new Event("error", { cancelable: true }));
+  const answered = new Promise((done) => reader.worker.addEventListener("message", done, { once: true }));
+  const said = await asked.catch(({ message }) => message);
+  await answered;
+  return [said, faults, await reader.ask("open").catch(({ message }) => message)];
+}"""
+SIZED = """async ([bytes, most]) => {
+  const { bitmapOf } = await import("./app/pictures.js"), decode = self.createImageBitmap;
+  let decoded = 0;
+  self.createImageBitmap = (...given) => { decoded += 1; return decode(...given); };
+  try {
+    await bitmapOf(new Blob([Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0))]), most);
+  } catch ({ message }) { return [message, decoded]; } finally { self.createImageBitmap = decode; }
 }"""
 ELSEWHERE = "http://127.0.0.1:9/"
 NO_PICTURE = "it is no picture that this browser knows"
@@ -185,6 +204,20 @@ def test_what_is_no_picture_is_refused_in_a_sentence(page: Page, name: str, body
     choose(page, "after.png", content())
     expect(page.locator("#state")).to_have_text("after.png: 2 faces.")
     expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_what_is_too_large_is_refused_undecoded_where_the_head_tells_its_size(page: Page) -> None:
+    photo = np.zeros((30, 40, 3), np.uint8)
+    early = [content(form, photo) for form in ("PNG", "GIF", "BMP", "WEBP", "JPEG")]
+    late = content("JPEG", photo, icc_profile=bytes(300_000))  # its size is behind the profile
+    for body, decoded in [*((body, 0) for body in early), (late, 1)]:
+        given = [base64.b64encode(body).decode(), 1199]
+        assert page.evaluate(SIZED, given) == ["it has 40 x 30 pixels, and at most 1,199 are read", decoded]
+
+
+def test_what_a_lost_worker_still_answers_is_passed_over(page: Page) -> None:
+    lost = "its scripts cannot be loaded"
+    assert page.evaluate(LATE) == [lost, [], lost]
 
 
 def test_of_an_animation_the_first_picture_is_read(page: Page) -> None:

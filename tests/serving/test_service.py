@@ -201,13 +201,13 @@ async def begun(one: Built, count: int) -> None:
 
 def test_requests_that_wait_are_read_together_and_thousands_more_are_asked_to_come_again() -> None:
     async def ask() -> None:
-        async with built(Stub(), waiting=20, batch=8) as one:
+        async with built(Stub(), waiting=20, batch=8, seconds=WAIT) as one:
             first = asyncio.create_task(one.client.post("/v1/read", content=picture(250)))
             await asyncio.to_thread(one.stub.begun.acquire)
             others = [asyncio.create_task(one.client.post("/v1/read", content=picture(8 * n))) for n in range(19)]
             await begun(one, 20)
             more = {"type": "http.request", "body": b"more", "more_body": False}
-            refused = await asyncio.gather(*(Raw([more]).ask(one.app) for _ in range(1000)))
+            refused = await asyncio.gather(*(Raw([more]).ask(one.app) for _ in range(10_000)))
             heads = [each.heard[0] for each in refused]
             assert {head["status"] for head in heads} == {429}
             assert all(1 <= int(dict(head["headers"])[b"retry-after"]) <= 60 for head in heads)

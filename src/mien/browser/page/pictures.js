@@ -1,4 +1,5 @@
-// Files as pixels: what is no picture, and what is too large, is refused in a sentence before it is decoded.
+// Files as pixels. What is no picture, and what is too large, is refused in a sentence: before it is decoded where the file's head
+// tells its size, else once the browser has decoded it. The latter: AVIF, and a JPEG with more than HEAD bytes before its size.
 
 /** Says in a sentence why a file cannot be read. */
 export class Unreadable extends Error {}
@@ -44,7 +45,7 @@ export function pixelsOf(bitmap) {
   return context.getImageData(0, 0, width, height);
 }
 
-/** Bytes of a file in which its size is looked for: before it a JPEG may have a preview. */
+/** Bytes of a file in which its size is looked for: before it a JPEG may have a preview or a color profile. */
 const HEAD = 1 << 18;
 
 let kept = null;

@@ -17,10 +17,11 @@ export class Reader {
     this.isLost = false;
     this.worker = new Worker(loader(), { type: "module" });
     this.worker.onmessage = ({ data: { id, value, fault } }) => {
-      const { done, failed } = this.waiting.get(id);
+      const asked = this.waiting.get(id);
+      if (!asked) return; // the worker was given up, and answers all the same
       this.waiting.delete(id);
-      if (fault === undefined) done(value);
-      else failed(new Error(fault));
+      if (fault === undefined) asked.done(value);
+      else asked.failed(new Error(fault));
     };
     // The worker itself could not be loaded, or broke.
     this.worker.onerror = (event) => {

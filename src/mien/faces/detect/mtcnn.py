@@ -82,7 +82,7 @@ class Mtcnn(Detector):
         return found
 
     def _in_smaller(self, photo: Photo) -> tuple[Face, ...]:
-        """The faces of a large photo, down to the same size."""
+        """The faces of a large photo, down to the same size, their places on the large photo's grid."""
         high, wide = photo.shape[:2]
         share = math.sqrt(MOST_SEARCHED / (high * wide))
         size = (max(1, int(wide * share)), max(1, int(high * share)))
@@ -90,8 +90,8 @@ class Mtcnn(Detector):
         unit = np.array([wide / size[0], high / size[1]], np.float32)
         found = []
         for face in replace(self, least_face=max(WINDOW, self.least_face * share))([smaller])[0]:
-            x0, y0, x1, y1 = (np.array(face.box) * np.tile(unit, 2)).tolist()
-            five = None if face.landmarks is None else face.landmarks * unit
+            x0, y0, x1, y1 = on_grid(np.array(face.box, np.float32) * np.tile(unit, 2)).tolist()
+            five = None if face.landmarks is None else on_grid(face.landmarks * unit)
             found.append(Face((x0, y0, x1, y1), five, face.score))
         return tuple(found)
 
