@@ -51,13 +51,18 @@ model: $(VENV)/train
 	rm -rf $(BOX)
 	mv build/box $(BOX)
 
-# Not run yet: a smaller and a larger model by FER+'s votes, each resumed where it stopped. make student SIZE=xs, or SIZE=m.
+# A smaller and a larger model, each resumed where it stopped: make student SIZE=xs, which comes with mien, or SIZE=m, not run yet.
 SIZE = xs
 student: $(VENV)/train
 	$(BIN)/mien $(if $(wildcard build/mien_$(SIZE)),resume build/mien_$(SIZE),train $(FERPLUS) --recipe ferplus_$(SIZE) --seed 0 --out build/mien_$(SIZE))
 	rm -rf build/box_$(SIZE)
 	$(BIN)/mien export build/mien_$(SIZE) build/box_$(SIZE) --align '$(ALIGN)'
 	$(BIN)/python benchmarks/sure.py $(FERPLUS) build/box_$(SIZE) $(SURE)
+ifeq ($(SIZE),xs)
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box_xs --name mien-xs
+	rm -rf $(dir $(BOX))mien-xs
+	mv build/box_xs $(dir $(BOX))mien-xs
+endif
 
 core: $(VENV)/core
 

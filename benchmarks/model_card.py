@@ -1,7 +1,7 @@
 # ruff: noqa: E501  (rows of tables)
-"""Writes README.md of the model in the box: what it is, what it learned from, figures per class, limits.
+"""Writes README.md of a model in the box: what it is, what it learned from, figures per class, limits.
 
-    python benchmarks/model_card.py FERPLUS MODEL [--split PublicTest]
+    python benchmarks/model_card.py FERPLUS MODEL [--name mien-s] [--split PublicTest]
 
 Figures are measured here, on a split of FER+ that the model saw nothing of; all else is said by its card or stands below.
 """
@@ -17,17 +17,16 @@ from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.summarize_logits import summarize_logits
 from mien.recognize.calibration import apply_temperature
 
-TEXT = """# mien-s
+TEXT = """# {name}
 
-A small network that names the expression of a face: {classes}. It comes with mien; `mien predict PHOTO` uses it unless told
-otherwise.
+A small network that names the expression of a face: {classes}. {use}
 
 | | |
 |---|---|
-| network | `mien_s`, {parameters:.2f} M parameters, {bytes:.1f} MB in half precision; faces of {side} x {side} gray pixels |
+| network | `{network}`, {parameters:.2f} M parameters, {bytes:.1f} MB in half precision; faces of {side} x {side} gray pixels |
 | how faces are cut out | `{alignment}` |
 | learned from | the votes of {train:,} faces of FER+, split Training; {validation:,} more of it chose the epoch and set temperature and threshold |
-| recipe | `ferplus_long`, seed {seed}; `make model` trains it again, with `WEB=` for the thresholds below |
+| recipe | {recipe}, seed {seed}; `{make}` trains it again, with `WEB=` for the thresholds below |
 | probabilities | softmax of the logits over a temperature of {temperature:.3f} |
 | possible | an expression is possible from a probability of {least:.3f} on (split conformal prediction: for about 90 % of faces like those that it was set on, the true expression is among the possible ones; about, since those faces also chose the epoch and set the temperature; measured: {covered}, see below) |
 | sure | an answer is *sure* where one expression alone is possible and has a probability of {needed:.3f} or more{unlike}; any other face is *unsure*. It was set so that 95 % of sure answers are right, unless too many answers would be unsure (`make card` says how many); measured below |
@@ -81,10 +80,24 @@ and people who are exposed to it have to be told (Article 50(3)). Faces are pers
 """
 
 
+WORDS = {
+    "mien-s": {
+        "use": "It comes with mien; `mien predict PHOTO` uses it unless told\notherwise.",
+        "network": "mien_s", "recipe": "`ferplus_long`", "make": "make model",
+    },
+    "mien-xs": {
+        "use": "It comes with mien, for\nbrowsers and small boards: `mien predict PHOTO --model mien-xs`.",
+        "network": "mien_s width=20", "recipe": "`ferplus_xs`, taught by `mien-s` beside the votes", "make": "make student SIZE=xs",
+    },
+}  # fmt: skip
+"""What is said of each model in the box."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faceset", type=Path)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--name", choices=WORDS, default="mien-s")
     parser.add_argument("--split", default="PublicTest")
     given = parser.parse_args()
     whole, recognizer = FaceSet.open(given.faceset), Recognizer.load(given.model, "cpu")
@@ -95,6 +108,7 @@ def main() -> None:
     plain, mirrored = (measured(recognizer, faces, given.split, flip) for flip in (False, True))
     flipped = {f"{key}_flip": value for key, value in figures(mirrored).items()}
     values = facts(recognizer, given.model) | figures(plain) | flipped | possible(recognizer, faces)
+    values |= WORDS[given.name] | {"name": given.name}
     text = TEXT.format(**values, split=given.split, count=len(faces), rows=table(plain), missed=missed(plain))
     (given.model / "README.md").write_text(text)
     print(text)

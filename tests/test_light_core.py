@@ -273,7 +273,7 @@ def test_archives_hold_what_is_needed_and_no_more(built: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"mien", f"mien-{PROJECT['version']}.dist-info"}
-    assert {"mien/py.typed", "mien/faces/mtcnn/weights/onet.onnx", "mien/recognize/weights/mien-s/model.safetensors"} <= {*names}
+    assert {"mien/py.typed", "mien/faces/mtcnn/weights/onet.onnx", "mien/recognize/weights/mien-xs/model.safetensors"} <= {*names}
     vendored = {f"mien/browser/vendor/{one.name}" for one in (ROOT / "src/mien/browser/vendor").glob("[!.]*")}
     assert vendored <= {*names}, "what make web put there"
     assert [name for name in names if name.endswith((".png", ".jpg", ".npy", ".parquet", ".pyc", ".pkl"))] == []

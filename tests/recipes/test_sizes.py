@@ -12,4 +12,4 @@ def test_weights_in_half_precision_are_within_their_size(recipe: str, most: int)
     network = architecture(made.model).build(8, 1, 48)
     size = sum(2 * value.numel() for value in network.state_dict().values())
     assert 0.6 * most < size < 0.99 * most
-    assert made.stages == Recipe.load("ferplus_long").stages
+    assert made.augment == Recipe.load("ferplus_long").augment

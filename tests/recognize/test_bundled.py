@@ -18,20 +18,24 @@ from mien.recognize.model_folder import CARD, GRAPH, WEIGHTS
 from mien.recognize.onnx_backend import OnnxBackend
 
 FOLDER = BUNDLED["mien-s"]
+MOST_BYTES = {"mien-s": 2_000_000, "mien-xs": 600_000}
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
 
-def test_it_is_small_and_its_hashes_are_right() -> None:
-    assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 2_000_000
-    assert {file.name for file in FOLDER.iterdir()} == {CARD, WEIGHTS, GRAPH, "README.md"}
-    card = json.loads((FOLDER / CARD).read_text())
+@pytest.mark.parametrize("model", BUNDLED)
+def test_it_is_small_and_its_hashes_are_right(model: str) -> None:
+    folder = BUNDLED[model]
+    assert sum(file.stat().st_size for file in folder.iterdir()) < MOST_BYTES[model]
+    assert {file.name for file in folder.iterdir()} == {CARD, WEIGHTS, GRAPH, "README.md"}
+    card = json.loads((folder / CARD).read_text())
     for name, key in ((WEIGHTS, "weights"), (GRAPH, "graph")):
-        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == card[key]
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == card[key]
     assert "/" not in json.dumps({key: card[key] for key in ("recipe", "budget", "sources")})  # no path of a machine
 
 
-def test_it_reads_faces_alike_in_onnxruntime_and_in_torch() -> None:
-    recognizer = Recognizer.load("mien-s", "cpu")
+@pytest.mark.parametrize("model", BUNDLED)
+def test_it_reads_faces_alike_in_onnxruntime_and_in_torch(model: str) -> None:
+    recognizer = Recognizer.load(model, "cpu")
     assert isinstance(recognizer.backend, OnnxBackend)
     assert recognizer.classes == CLASSES
     assert recognizer.crop_spec.gives_landmarks
@@ -39,11 +43,16 @@ def test_it_reads_faces_alike_in_onnxruntime_and_in_torch() -> None:
     logits = recognizer.logits(faces)
     torch_s = Recognizer.of(recognizer.network, recognizer.card, recognizer.device).logits(faces)
     np.testing.assert_allclose(logits, torch_s, atol=1e-3)
-    assert Recognizer.load(device="cpu").card == recognizer.card
 
 
-def test_its_readme_says_what_its_card_says() -> None:
-    card, text = Recognizer.load("mien-s", "cpu").card, (FOLDER / "README.md").read_text()
+def test_the_first_one_is_taken_unless_told_otherwise() -> None:
+    assert Recognizer.load(device="cpu").card == Recognizer.load("mien-s", "cpu").card
+
+
+@pytest.mark.parametrize("model", BUNDLED)
+def test_its_readme_says_what_its_card_says(model: str) -> None:
+    card, text = Recognizer.load(model, "cpu").card, (BUNDLED[model] / "README.md").read_text()
+    assert text.startswith(f"# {model}\n")
     assert f"{card.temperature:.3f}" in text
     assert f"{card.conformal_threshold:.3f}" in text
     assert f"a probability of {card.confidence_threshold:.3f} or more" in text

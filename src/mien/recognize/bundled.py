@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-BUNDLED = {"mien-s": Path(__file__).parent / "weights" / "mien-s"}
+BUNDLED = {name: Path(__file__).parent / "weights" / name for name in ("mien-s", "mien-xs")}
 """Folders of the models that come with mien, by name."""
 
 
