@@ -26,7 +26,7 @@ USED = ExitStack()
 
 @pytest.fixture(autouse=True)
 def _stores_are_closed() -> Iterator[None]:
-    """From Python 3.13 on sqlite3 warns of each connection that is left to the garbage collector, in whatever test it runs then."""
+    """From Python 3.13 on sqlite3 warns of connections that are left to the garbage collector, in whatever test it runs then."""
     with USED:
         yield
 
