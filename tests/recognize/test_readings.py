@@ -179,7 +179,7 @@ def test_the_command_prints_each_table(mien: Command, model: Path, tmp_path: Pat
         (tmp_path / "table.csv").write_text(done.out, "utf-8")
         assert is_predictions_csv(tmp_path / "table.csv")
     done = mien(*words, "--elan")
-    said = "expected exactly one video with --elan, and no photos; found 0 videos and 1 photo; give each"
+    said = "expected exactly one video with --elan, and no photos; found 0 videos and 1 photo; give one video alone"
     assert (done.code, done.out, said in done.err) == (1, "", True)
     assert "expected one of --json, --csv and --elan" in mien(*words, "--csv", "--elan").err
     assert "expected --csv with it" in mien(*words, "--columns", "fex").err

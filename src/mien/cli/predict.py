@@ -107,7 +107,7 @@ def _require_one_video_alone(paths: Sequence[Path], limits: "LimitSwitch") -> No
     videos, photos = sum(found), len(found) - sum(found)
     if photos or videos > 1:
         counts = f"{quantity(videos, 'video')} and {quantity(photos, 'photo')}"
-        raise MienError("exactly one video with --elan, and no photos", counts, "give each video a command of its own")
+        raise MienError("exactly one video with --elan, and no photos", counts, "give one video alone")
 
 
 def _say_empty_folders(paths: Sequence[Path], limits: "LimitSwitch") -> None:
