@@ -383,7 +383,14 @@ def test_export_on_the_command_line(tmp_path: Path, mien: Command) -> None:
     assert again.code == 1
     assert "a new or an empty folder" in again.err
     assert unknown.code == 1
-    assert "an alignment" in unknown.err
+    assert "expected WAY; DETECTOR; WHICH, such as 'eyes; mtcnn; largest'" in unknown.err
+    assert (
+        "found 'round'; choose a way of box, eyes, outline, whole, a detector of dlib, haar, mtcnn, and faces of" in unknown.err
+    )
+    assert done.err == ""
+    changed = mien("export", tmp_path / "model", tmp_path / "changed", "--align", "box margin=0; mtcnn; largest")
+    assert (changed.code, "in the new model faces are cut out by 'mtcnn" in changed.err) == (0, True), changed.err
+    assert "as the model's card says" in changed.err
     shutil.rmtree(run)  # the model stands alone
     assert Recognizer.load(tmp_path / "model").network.shape == (1, 16, 16)
 
