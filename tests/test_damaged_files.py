@@ -58,7 +58,7 @@ def test_only_files_of_some_size_are_read(tmp_path: Path) -> None:
         ("loop", "symbolic links"),
         ("none", "No such file"),
         ("n" * 300, "name too long"),
-        ("a\0b", "null byte"),
+        ("a\0b", "null (byte|character)"),  # Python 3.13 and later say character
         ("large", "a larger one"),
     ):
         with pytest.raises(MienError, match=found):

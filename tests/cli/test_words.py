@@ -178,8 +178,10 @@ def test_a_class_without_test_face_is_named(mien: Command, tmp_path: Path) -> No
 
 
 def test_the_demo_leaves_what_is_there_alone(mien: Command, tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").touch()
-    done = mien("demo", "--out", tmp_path)
+    mine = tmp_path / "mine" / "mine.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    done = mien("demo", "--out", mine.parent)
     assert done.code == 1
     assert "expected a new or an empty folder" in done.err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert [*mine.parent.iterdir()] == [mine]

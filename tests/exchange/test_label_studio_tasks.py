@@ -126,6 +126,26 @@ def test_a_refused_file_leaves_no_store(faces: FaceSet, tmp_path: Path, mien: Co
     assert not store.exists()
 
 
+def test_an_export_without_tasks_is_refused_before_a_store_is_made(faces: FaceSet, tmp_path: Path, mien: Command) -> None:
+    given, store = exported(tmp_path / "export.json"), tmp_path / "labels.db"
+    done = mien("labels", "import", store, given, "--pool", faces.folder)
+    assert (done.code, f"expected tasks in {given}; found none" in done.err) == (1, True)
+    assert not store.exists()
+
+
+def test_without_a_store_its_pool_is_asked_for(tmp_path: Path, mien: Command) -> None:
+    done = mien("labels", "import", tmp_path / "labels.db", exported(tmp_path / "export.json", []))
+    assert (done.code, "found none there; check the address, or add --pool FACESET" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(("name", "found"), [("", "a folder"), ("log.csv", "another file"), ("gone.json", "nothing")])
+def test_what_is_no_export_is_not_laid_to_the_pool(faces: FaceSet, tmp_path: Path, mien: Command, name: str, found: str) -> None:
+    (tmp_path / "log.csv").write_text("face\n")
+    done = mien("labels", "import", tmp_path / "labels.db", tmp_path / name, "--pool", faces.folder)
+    assert (done.code, "for LOG" in done.err or "LOG:" in done.err) == (2, True), done.err
+    assert f"found {found} at {tmp_path / name}" in done.err
+
+
 def test_a_person_is_the_same_by_number_and_by_record() -> None:
     assert annotator(8) == annotator({"id": 8, "email": "ann@example.org"}) == "label-studio-8"
     assert annotator({"email": "ann@example.org"}) == "ann@example.org"

@@ -1,6 +1,8 @@
 """Face sets go to pandas, to the layout of Hugging Face datasets and to torch, and come back as they were."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from conftest import bright_faces
 from mien import FaceSet, MienError
 from mien.exchange.tables import from_arrow, from_pandas, open_dataset, save_dataset, to_arrow, to_pandas
 from mien.exchange.torch_dataset import FaceDataset
+from processes import WAIT
 from runs import features
 
 FACES = bright_faces(40).with_column("label", np.where(np.arange(40) < 30, np.arange(40) % 3, -1))
@@ -94,3 +97,15 @@ def test_torch_draws_batches() -> None:
     assert tuple(FaceDataset(features())[0][0].shape) == (1, 6)
     with pytest.raises(IndexError, match="rows from 0 to 4"):
         FaceDataset(COLORED)[5]
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [("tables", "pyarrow", "frames"), ("torch_dataset", "torch", "train")],
+    ids=["tables", "torch"],
+)
+def test_a_missing_package_is_said_with_its_extra(module: str, package: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; import mien.exchange.{module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT)
+    assert f"MienError: expected the package {package}, " in done.stderr
+    assert f"pip install 'mien[{extra}]'" in done.stderr.splitlines()[-1]

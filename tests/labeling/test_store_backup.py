@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,11 +46,9 @@ def test_a_backup_is_the_store_at_one_moment(fresh: Fresh, tmp_path: Path) -> No
         assert backup(address, out) == 5
         with Store.open(out) as copy:
             assert (copy.id, copy.info, copy.log(), copy.questions()) == (store.id, store.info, store.log(), store.questions())
-            assert (copy.accounts.list_all(), copy.accounts.sign_ins(), copy.progress()) == (
-                store.accounts.list_all(),
-                store.accounts.sign_ins(),
-                store.progress(),
-            )
+            assert (copy.accounts.list_all(), copy.accounts.sign_ins()) == (store.accounts.list_all(), store.accounts.sign_ins())
+            # As texts: from Python 3.13 on dataclasses that hold the same nan are not equal, as nan itself is not.
+            assert str(copy.progress()) == str(store.progress())
             assert copy.seed("gold") == store.seed("gold")
             copy.answer("ann", Reply("f2", label=1))
             copy.accounts.add("eve")
@@ -177,7 +176,12 @@ def test_a_damaged_file_is_told_and_left_as_it_was(tmp_path: Path, damage: Calla
         faults = (str(error),)
     assert faults
     assert path.read_bytes() == before
-    for use in (lambda: Store.open(path, reads=True).log(), lambda: backup(path, tmp_path / "out.db")):
+
+    def show() -> None:
+        with Store.open(path, reads=True) as store:
+            store.log()
+
+    for use in (show, lambda: backup(path, tmp_path / "out.db")):
         try:
             use()
         except MienError:
@@ -209,6 +213,24 @@ def test_what_is_no_store_is_a_sentence(tmp_path: Path, make: Callable[[Path], N
         with pytest.raises(MienError, match="expected"):
             act()
     assert not (tmp_path / "out.db").exists()
+
+
+def test_a_file_that_cannot_be_written_and_is_no_store_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened, connect = tmp_path / "labels.db", list[sqlite3.Connection](), sqlite3.connect
+
+    def noting(*given: Any, **named: Any) -> sqlite3.Connection:
+        opened.append(connect(*given, **named))
+        return opened[-1]
+
+    path.write_bytes(b"no database" * 500)
+    monkeypatch.setattr(sqlite3, "connect", noting)
+    monkeypatch.setattr(os, "access", lambda *given: False)
+    with pytest.raises(MienError, match="not a database"):
+        Store.open(path, reads=True)
+    assert opened
+    for one in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            one.execute("SELECT 1")
 
 
 READING = """

@@ -292,13 +292,17 @@ def test_a_card_imports_no_network(exported: Path, evil: Path, kind: str) -> Non
 @pytest.mark.parametrize(
     "alignment", ["evil_mod:Way; mtcnn; largest", " evil_mod:Way  margin=0 ;mtcnn;all", "box margin=0; evil_mod:Finder; largest"]
 )
-def test_a_card_imports_no_way_and_no_detector(exported: Path, evil: Path, kind: str, alignment: str) -> None:
+def test_a_card_imports_no_way_and_no_detector(
+    exported: Path, evil: Path, kind: str, alignment: str, mien: Command
+) -> None:
     faces = dict(json.loads((exported / CARD).read_text())["faces"], alignment=alignment)
     recognizer = Recognizer.load(changed(exported.parent / kind, {"faces": faces}), "cpu")
     for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.crop_spec):
         with pytest.raises(MienError, match="whose module is imported already; found 'evil_mod:"):
             read()
     assert len(recognizer.read([np.zeros((40, 40, 3), np.uint8)], CropSpec("whole"))[0]) == 1  # the caller's own words
+    done = mien("export", recognizer.folder, evil.parent / "replaced", "--align", "whole")
+    assert (done.code, done.err) == (0, "")
     assert not evil.exists()
 
 
@@ -383,7 +387,14 @@ def test_export_on_the_command_line(tmp_path: Path, mien: Command) -> None:
     assert again.code == 1
     assert "a new or an empty folder" in again.err
     assert unknown.code == 1
-    assert "an alignment" in unknown.err
+    assert "expected WAY; DETECTOR; WHICH, such as 'eyes; mtcnn; largest'" in unknown.err
+    assert (
+        "found 'round'; choose a way of box, eyes, outline, whole, a detector of dlib, haar, mtcnn, and faces of" in unknown.err
+    )
+    assert done.err == ""
+    changed = mien("export", tmp_path / "model", tmp_path / "changed", "--align", "box margin=0; mtcnn; largest")
+    assert (changed.code, "in the new model faces are cut out by 'mtcnn" in changed.err) == (0, True), changed.err
+    assert "as the model's card says" in changed.err
     shutil.rmtree(run)  # the model stands alone
     assert Recognizer.load(tmp_path / "model").network.shape == (1, 16, 16)
 

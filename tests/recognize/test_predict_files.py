@@ -380,7 +380,10 @@ def test_a_command_that_reads_nothing_fails(mien: Command, model: Path, tmp_path
     assert (refused.code, "--align" in refused.err) == (2, True)
     (tmp_path / "empty").mkdir()
     done = mien("predict", tmp_path / "empty", "--model", model)
-    assert (done.code, "at least one photo or video; found none" in done.err) == (1, True)
+    assert (done.code, f"at least one photo or video; found none in {tmp_path / 'empty'}" in done.err) == (1, True)
+    Image.new("RGB", (16, 16)).save(tmp_path / "photo.png")
+    done = mien("predict", tmp_path / "photo.png", tmp_path / "empty", "--model", model, "--align", "whole")
+    assert (done.code, f"mien: {tmp_path / 'empty'}: no photo or video there\n" in done.err) == (0, True), done.err
 
 
 def test_frames_are_blue_or_vermilion_around_faces(recognizer: Recognizer) -> None:

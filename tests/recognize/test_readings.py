@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -120,6 +121,13 @@ def test_elan_gets_a_row_for_each_stretch() -> None:
     assert clock_time(3723.4996) == "01:02:03.500"
 
 
+@pytest.mark.parametrize("read", [READ, []], ids=["faces", "none"])
+def test_unknown_columns_are_refused(read: list[PredictedPhoto]) -> None:
+    unknown: Any = "foo"
+    with pytest.raises(MienError, match=r"`columns` among mien, fex; found 'foo'"):
+        Readings.of(iter(read), unknown)
+
+
 def test_elan_takes_one_video() -> None:
     for read in ([photo("a.png", "anger")], [frame(0, ("happy", 1)), frame(0, ("happy", 1), name="other.mp4")]):
         with pytest.raises(MienError, match="one video, whose expressions ELAN shows"):
@@ -171,7 +179,8 @@ def test_the_command_prints_each_table(mien: Command, model: Path, tmp_path: Pat
         (tmp_path / "table.csv").write_text(done.out, "utf-8")
         assert is_predictions_csv(tmp_path / "table.csv")
     done = mien(*words, "--elan")
-    assert (done.code, done.out, "found a.png; give one video" in done.err) == (1, "", True)
+    said = "expected exactly one video with --elan, and no photos; found 0 videos and 1 photo; give one video alone"
+    assert (done.code, done.out, said in done.err) == (1, "", True)
     assert "expected one of --json, --csv and --elan" in mien(*words, "--csv", "--elan").err
     assert "expected --csv with it" in mien(*words, "--columns", "fex").err
     assert "did you mean fex?" in mien(*words, "--csv", "--columns", "fox").err

@@ -1,5 +1,6 @@
 """Commands that make a model of a model: to give away, or for other faces."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -54,16 +55,33 @@ def export(
             raise typer.BadParameter(todo, param_hint="--int8" if int8 else "--one-file")
         _export_file(run, out, int8, opset, batch, as_json)
         return
+    from mien.recognize.bundled import find_model
     from mien.recognize.export_model import export as write
     from mien.recognize.hugging_face import write_readme
+    from mien.recognize.model_card import read_card
     from mien.recognize.model_folder import GRAPH, WEIGHTS
 
+    stated = read_card(find_model(run)).faces.alignment
     card = write(run, out, align)
+    if align is not None:
+        _say_replaced(stated, card.faces.alignment)
     if hugging_face:
         write_readme(card, out)
     sizes = {name: (out / name).stat().st_size for name in (WEIGHTS, GRAPH)}
     values = {"folder": str(out), "classes": list(card.classes), "alignment": card.faces.alignment, "bytes": sizes}
     print_result(as_json, values, f"{sum(sizes.values()) / 1e6:.1f} MB, faces cut out by: {card.faces.alignment} -> {out}")
+
+
+def _say_replaced(before: str, now: str) -> None:
+    """Say that a new card states another alignment than the old one did, if that stated one."""
+    from mien.cli.reading import say_overridden
+    from mien.errors import MienError
+    from mien.faces.crop import CropSpec
+
+    with suppress(MienError):
+        stated = CropSpec.from_text(before)
+        stated.require_loaded()  # a card imports no module
+        say_overridden(stated, CropSpec.from_text(now), "in the new model ")
 
 
 def _export_page(run: str, out: Path, as_json: bool) -> None:

@@ -58,15 +58,18 @@ def import_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Add the answers of another store that asked about the same faces. Those that are there already stay as they are."""
+    """Add the answers of Label Studio, or of another store about the same faces. Those that are there already stay."""
     from mien.data.faceset import FaceSet
     from mien.exchange.label_studio_tasks import import_tasks, import_with_pool
     from mien.labeling.store.import_export import import_log
     from mien.labeling.store.store import Store
 
     tasks = log.suffix.lower() == ".json"
-    if pool is not None and not tasks:
-        raise typer.BadParameter("expected a .json of Label Studio with it", param_hint="--pool")
+    if pool is not None and not (tasks and log.is_file()):
+        found = "a folder" if log.is_dir() else "another file" if log.exists() else "nothing"
+        raise typer.BadParameter(f"expected a .json of Label Studio with --pool; found {found} at {log}", param_hint="LOG")
+    if tasks and pool is None:
+        _require_store(store)
     if pool is not None:
         added = import_with_pool(store, log, FaceSet.open(pool, verify=True))
     else:
@@ -75,6 +78,17 @@ def import_(
     values = {"rows": len(added.answers), "new": added.new}
     be = "is" if added.new == 1 else "are"
     print_result(as_json, values, f"{added.new} of {quantity(len(added.answers), 'answer')} {be} new")
+
+
+def _require_store(address: str) -> None:
+    """Raises MienError where no store is there for the answers of Label Studio, which are not enough to make one."""
+    from mien.labeling.store.create import version_at
+    from mien.labeling.store.database import Database
+
+    database = Database(address)
+    if not version_at(database):
+        todo = "check the address, or add --pool FACESET, the faces of the tasks, and one is made"
+        raise MienError(f"a label store at {database.name}", "none there", todo)
 
 
 @labels.command()

@@ -16,6 +16,7 @@ from mien.recognize.baseline_settings import BaselineSettings
 from mien.wording import quantity
 
 if TYPE_CHECKING:
+    from mien.media.file_limits import LimitSwitch
     from mien.recognize.annotated_video import AnnotatedVideo
     from mien.recognize.predict_files import PredictedPhoto
     from mien.recognize.prediction_rows import Columns
@@ -72,6 +73,9 @@ def predict(
 
     _require_inputs(paths, as_csv or as_elan)
     form = chosen_form(as_json, as_csv, as_elan)
+    if as_elan:
+        _require_one_video_alone(paths, limits)
+    _say_empty_folders(paths, limits)
     names, asked = _columns(columns, form), Reading.of(form, align, detector, draw)
     faults, noted = list[UnreadableFile](), _Noted(tracking_caution(every))
     if video is not None:
@@ -90,10 +94,33 @@ def predict(
                 bar.advance(1)
     _say_film(video, film)
     _say_baseline(correct, baseline_seconds)
-    _end(noted, bool(faults), turn)
+    _end(noted, bool(faults), turn, paths)
 
 
-def _end(noted: "_Noted", faulty: bool, turn: Turns) -> None:
+def _require_one_video_alone(paths: Sequence[Path], limits: "LimitSwitch") -> None:
+    """Raises MienError where there are photos or several videos, by the files' names: ELAN shows one video."""
+    from mien.errors import MienError
+    from mien.media.file_limits import file_limits
+    from mien.media.find_source_files import find_source_files
+
+    found = [one.video for one in find_source_files(paths, limits=file_limits(limits)) if not one.fault]
+    videos, photos = sum(found), len(found) - sum(found)
+    if photos or videos > 1:
+        counts = f"{quantity(videos, 'video')} and {quantity(photos, 'photo')}"
+        raise MienError("exactly one video with --elan, and no photos", counts, "give one video alone")
+
+
+def _say_empty_folders(paths: Sequence[Path], limits: "LimitSwitch") -> None:
+    """Say which of several folders hold no photo and no video."""
+    from mien.media.file_limits import file_limits
+    from mien.media.find_source_files import find_source_files
+
+    for path in paths if len(paths) > 1 else ():
+        if path.is_dir() and not any(True for _ in find_source_files([path], limits=file_limits(limits))):
+            say(f"mien: {path}: no photo or video there", file=sys.stderr)
+
+
+def _end(noted: "_Noted", faulty: bool, turn: Turns, paths: Sequence[Path]) -> None:
     """Say what to do about photos without a face. Raises MienError where nothing was to be read; ends where nothing could be."""
     from mien.errors import MienError
     from mien.faces.crop import TURN
@@ -103,7 +130,8 @@ def _end(noted: "_Noted", faulty: bool, turn: Turns) -> None:
     if faulty and not noted.read:
         raise typer.Exit(NOTHING_READ)
     if not noted.read:
-        raise MienError("at least one photo or video", "none", "check the inputs")
+        where = ", ".join(map(str, paths[:3])) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        raise MienError("at least one photo or video", f"none in {where}", "check the inputs")
 
 
 def _film(film: "AnnotatedVideo | None", read: "PredictedPhoto") -> None:

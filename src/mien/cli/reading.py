@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -84,10 +84,13 @@ class Reading:
 
     def recognizer(self, model: str, device: str) -> "Recognizer":
         """The model, once it is said where faces are cut out in another way than its card says."""
+        from mien.errors import MienError
         from mien.recognize.recognizer import Recognizer
 
         recognizer = Recognizer.load(model, device)
-        _say_overridden(recognizer, self.crop_spec)
+        if self.crop_spec:
+            with suppress(MienError):  # it does not say, which is why another way was asked for
+                say_overridden(recognizer.crop_spec, self.crop_spec)
         return recognizer
 
     @contextmanager
@@ -128,19 +131,16 @@ def _close(writer: "PredictionWriter", faults: "Sequence[UnreadableFile]") -> No
         say(writer.drawn(), file=sys.stderr)
 
 
-def _say_overridden(recognizer: "Recognizer", crop_spec: "CropSpec | None") -> None:
-    """Say on standard error that faces are cut out in another way than the model's card says, where that is so."""
-    from mien.errors import MienError
+def say_overridden(stated: "CropSpec", chosen: "CropSpec", where: str = "") -> None:
+    """Say on standard error that faces are cut out in another way than `stated` in a model's card, where that is so.
 
-    try:
-        stated = str(recognizer.crop_spec)
-    except MienError:  # it does not say, which is why another way was asked for
-        return
-    if crop_spec and stated != str(crop_spec):
-        ours, theirs = str(crop_spec).split("; "), stated.split("; ")
+    `where`: words before it. Raises MienError for an unknown way.
+    """
+    if str(stated) != str(chosen):
+        ours, theirs = str(chosen).split("; "), str(stated).split("; ")
         taken = "; ".join(part for part in ours if part not in theirs)
         said = "; ".join(part for part in theirs if part not in ours)
-        say(f"mien: faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
+        say(f"mien: {where}faces are cut out by '{taken}', not by '{said}' as the model's card says", file=sys.stderr)
 
 
 def chosen_form(as_json: bool, as_csv: bool, as_elan: bool = False) -> "Form":

@@ -153,6 +153,8 @@ def _read(path: Path, classes: Sequence[str], pool: FaceSet | None) -> _Export:
     tasks = parse_json(read_bytes(path, TODO), str(path), TODO)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and isinstance(task.get("data"), dict) for task in tasks):
         raise MienError(f"a list of tasks with data in {path}", "something else", TODO)
+    if not tasks:
+        raise MienError(f"tasks in {path}", "none", "export the project whose pictures people labeled")
     answers = [answer for number, task in enumerate(tasks, 1) for answer in _answers(task, classes, number, path)]
     named = list(dict.fromkeys(str(task["data"].get(FACE)) for task in tasks))
     if pool is not None:

@@ -14,15 +14,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
+
+from mien.installed import missing_extra, module_of_extra
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ModuleNotFoundError as error:
+    raise missing_extra("frames", "the package pyarrow, which holds tables") from error
 
 from mien.data.faceset import FaceSet
 from mien.disk import replace_atomically
 from mien.errors import MienError
 from mien.folders import require_absent
-from mien.installed import module_of_extra
 from mien.json_text import to_json
 from mien.media.photos import as_photo
 

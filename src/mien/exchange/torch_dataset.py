@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
+
+from mien.installed import missing_extra
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.utils.data import Dataset
+except ModuleNotFoundError as error:
+    raise missing_extra("train", "the package torch, which loads the data set") from error
 
 from mien.data.faceset import FaceSet
 

@@ -65,6 +65,8 @@ def find_source_files(
     names a file twice with different labels, splits or subjects. With `labeled`, it also does so for splits beside classes, and
     where folders do not tell which of them are the classes.
     """
+    if isinstance(inputs, str | os.PathLike):
+        raise MienError("a list of paths of photos and videos", f"a single path, {inputs}", "put it into a list")
     if "" in inputs:
         raise MienError("paths of photos and videos", "an empty one", "name the current folder by a dot")
     names, columns = frozenset(mapped), tuple(keep)
@@ -158,9 +160,28 @@ def _in_list(given: NamedInput) -> Iterator[SourceFile]:
                 found = replace(found, fault="a path that leaves the list's folder; write it from the root")
             if not found.fault and (hint := hint_of_other_system(folder / name)):
                 found = replace(found, fault=f"no file there{hint}")
+            if not found.fault and _is_missing(folder / name):
+                found = replace(found, fault=_missing_from(given.path, line.row))
             yield found
     except MienError as error:
         yield SourceFile(escaped_name(given.prefix or given.path.name), given.path, fault=error.found)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing is at a path. Any other reason not to read it is said when it is read."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    except ValueError:  # a null byte
+        return False
+    return False
+
+
+def _missing_from(path: Path, row: int) -> str:
+    """Why a file of a list is not read: the list may be a text that was given by mistake."""
+    kind = "line" if path.suffix.lower() == ".txt" else "row"
+    return f"No such file or directory; {kind} {row} of {escaped_name(path.name)}, which was taken for a list of paths, names it"
 
 
 def _joined(prefix: str, name: str) -> str:

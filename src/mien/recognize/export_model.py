@@ -4,19 +4,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, get_args
 
 from safetensors.torch import save
 from torch import Tensor
 
 from mien.errors import MienError
+from mien.faces.align import ROOM as WAYS
 from mien.faces.crop import CropSpec
+from mien.faces.detect import ROOM as DETECTORS
+from mien.faces.which_faces import WhichFaces
 from mien.folders import require_new
 from mien.models import Network
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.onnx_export import write_graph
 from mien.recognize.saved_networks import read_network, write_model
+from mien.registry import component_names
 from mien.settings import settings_from
 
 ABSOLUTE = re.compile(r"(?<![\w:/\\.~-])(?:/[^\s/;,'\"]+/|[A-Za-z]:[/\\]|\\\\)[^\s;,'\"]+")
@@ -36,11 +40,21 @@ def export(model: Path | str, out: Path | str, align: str | None = None) -> Mode
     require_new(out)
     card, network = read_card(model), read_network(model)
     if align is not None:
-        spec = CropSpec.from_text(align)
+        spec = _chosen_crop(align)
         spec.require_workable()
         card = replace(card, faces=replace(card.faces, alignment=str(spec)))
     write_exported(network, card, out)
     return read_card(out)
+
+
+def _chosen_crop(align: str) -> CropSpec:
+    """The crop spec that a user wrote. Raises MienError for words of another form."""
+    try:
+        return CropSpec.from_text(align)
+    except MienError as error:
+        ways, detectors = ", ".join(component_names(WAYS)), ", ".join(component_names(DETECTORS))
+        todo = f"choose a way of {ways}, a detector of {detectors}, and faces of {', '.join(get_args(WhichFaces))}"
+        raise MienError("WAY; DETECTOR; WHICH, such as 'eyes; mtcnn; largest', or whole alone", repr(align), todo) from error
 
 
 def write_exported(network: Network, card: ModelCard, out: Path) -> None:

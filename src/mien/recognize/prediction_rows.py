@@ -1,8 +1,9 @@
 """Predictions as rows of a table, a row for each face: mien's own columns, or those of py-feat's Fex."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
+from mien.errors import MienError
 from mien.expressions import canonical
 from mien.recognize.predict_files import PredictedPhoto, file_fields
 from mien.recognize.prediction import Prediction
@@ -33,7 +34,9 @@ class PredictionRows:
     """Makes rows of predictions. It counts photos, which have no number of their own."""
 
     def __init__(self, columns: Columns, classes: Sequence[str]) -> None:
-        """`classes`: the expressions that the predictions have scores for, in order."""
+        """`classes`: the expressions that the predictions have scores for, in order. Raises MienError for other columns."""
+        if columns not in get_args(Columns):
+            raise MienError(f"`columns` among {', '.join(get_args(Columns))}", repr(columns), "choose one of them")
         self._fex = columns == "fex"
         self._classes = tuple(classes)
         self._photos = 0

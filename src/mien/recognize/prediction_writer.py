@@ -136,4 +136,4 @@ class PredictionWriter:
 
 
 def _other_than_one_video(name: str) -> MienError:
-    return MienError("one video, whose expressions ELAN shows over time", plain_text(name), "give one video, and a file for each")
+    return MienError("one video, whose expressions ELAN shows over time", plain_text(name), "give one video and no photos")

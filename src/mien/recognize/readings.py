@@ -25,15 +25,16 @@ class Readings:
         """Read photos and frames to their end, such as those of `mien.recognize.predict_files.predict`; pixels are let go.
 
         `columns`: `mien`, or `fex` for those of py-feat. `classes`: the expressions; unless given, those of the first face,
-        and none where there is no face.
+        and none where there is no face. Raises MienError for other `columns`.
         """
+        empty = PredictionRows(columns, ())  # refuses unknown columns before anything is read
         table, rows = None if classes is None else PredictionRows(columns, classes), list[Row]()
         for read in found:
             if table is None and read.faces:
                 table = PredictionRows(columns, tuple(read.faces[0].scores))
             if table is not None:
                 rows += table.rows(read)
-        table = table or PredictionRows(columns, ())
+        table = table or empty
         return Readings(table.names, table.kinds, tuple(rows))
 
     def __len__(self) -> int:

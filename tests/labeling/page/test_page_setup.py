@@ -1,7 +1,8 @@
 """What `mien annotate` makes ready: which faces are asked about, with which guesses, and what is refused."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ from mien.labeling.page.setup import PreparedPage, prepare_page
 from mien.labeling.store.records import Question, Reply
 from mien.labeling.store.store import Store
 from runs import Heard, features
+
+USED = ExitStack()
+"""Closes, at the end of a test, the stores that it used after they were closed."""
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_closed() -> Iterator[None]:
+    """From Python 3.13 on sqlite3 warns of connections that are left to the garbage collector, in whatever test it runs then."""
+    with USED:
+        yield
 
 
 @pytest.fixture
@@ -39,6 +50,7 @@ def asking(tmp_path: Path, pool: Path) -> PageSettings:
 def ready(asking: PageSettings, **changed: Any) -> PreparedPage:
     """Ready, and its store closed: it opens again where it is used."""
     made = prepare_page(replace(asking, **changed))
+    USED.callback(made.store.close)
     made.store.close()
     return made
 

@@ -1,4 +1,4 @@
-// Files as pixels. What is no picture, and what is too large, is refused in a sentence: before it is decoded where the file's head
+// Files as pixels. What is no picture, and what is too large, is refused in a sentence: before it is decoded where its head
 // tells its size, else once the browser has decoded it. The latter: AVIF, and a JPEG with more than HEAD bytes before its size.
 
 /** Says in a sentence why a file cannot be read. */

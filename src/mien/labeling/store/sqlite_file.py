@@ -167,9 +167,9 @@ class SqliteFile:
         connection = self._connect("mode=ro")
         try:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError as error:
             connection.close()
-            if self.path.with_name(f"{self.path.name}-shm").exists():
+            if not isinstance(error, sqlite3.OperationalError) or self.path.with_name(f"{self.path.name}-shm").exists():
                 raise
         else:
             return connection
