@@ -46,7 +46,7 @@ class OnnxBackend:
         """
         weights, batch = read_weights_file(path, card.weights), BATCH
         # What comes with mien is known; without it `onnx` need not be loaded, which takes a tenth of a second.
-        if (card.graph, card.weights) not in {(own.graph, own.weights) for own in map(read_card, BUNDLED.values())}:
+        if all((card.graph, card.weights) != (own.graph, own.weights) for own in map(read_card, BUNDLED.values())):
             require_package("onnx")
             from mien.recognize.onnx_graph_check import check_graph
 
