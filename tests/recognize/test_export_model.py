@@ -292,9 +292,7 @@ def test_a_card_imports_no_network(exported: Path, evil: Path, kind: str) -> Non
 @pytest.mark.parametrize(
     "alignment", ["evil_mod:Way; mtcnn; largest", " evil_mod:Way  margin=0 ;mtcnn;all", "box margin=0; evil_mod:Finder; largest"]
 )
-def test_a_card_imports_no_way_and_no_detector(
-    exported: Path, evil: Path, kind: str, alignment: str, mien: Command
-) -> None:
+def test_a_card_imports_no_way_and_no_detector(exported: Path, evil: Path, kind: str, alignment: str, mien: Command) -> None:
     faces = dict(json.loads((exported / CARD).read_text())["faces"], alignment=alignment)
     recognizer = Recognizer.load(changed(exported.parent / kind, {"faces": faces}), "cpu")
     for read in (lambda: recognizer(np.zeros((40, 40, 3), np.uint8)), lambda: recognizer.crop_spec):
