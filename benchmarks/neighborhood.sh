@@ -4,8 +4,9 @@
 #   bash benchmarks/neighborhood.sh FER OUT PART...
 #
 # FER: folder with fer2013.csv and fer2013new.csv. OUT: a folder, which may hold what an earlier call left: everything goes on where it was.
-# PART: choose, neighbors, refined, labels, variants, sequences, flipped, noise, long, table8, table6 (a CPU), or gpu (an accelerator: the paper's sizes). SEEDS and
-# THREADS may be set; for `noise` also ARMS (files of neighborhood/), LABELS, NOISE, and SET=choice to choose by. What is chosen is chosen on faces of Training that `choose` and `refined` hold out.
+# PART: choose, neighbors, refined, labels, variants, sequences, flipped, steady, noise, long, table8, table6 (a CPU), or gpu (an
+# accelerator: the paper's sizes). SEEDS and THREADS may be set; for `noise` also ARMS (files of neighborhood/), LABELS, NOISE; for
+# `steady` WEIGHTS, and for both SET=choice to choose by. What is chosen is chosen on faces of Training that `choose` holds out.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 fer=$(realpath "$1")
@@ -84,6 +85,12 @@ for part in "$@"; do
       done
       python "$here/failures.py" sna_flipped failures_flipped.csv
       python "$here/masked.py" sna_flipped masked_flipped.csv ;;
+    steady)  # Consistency with a moved face as a loss, beside its control, whose loss counts nothing. WEIGHTS: to choose by.
+      [ "$set" = choice ] && have choice python "$here/held_out.py" ferplus choice
+      [ -n "${WEIGHTS:-}" ] && how=(--vary "unlabeled.weight=$WEIGHTS") || how=(--control)
+      compare $set --recipes "$here/neighborhood/steady.toml" --split $split --labels-per-class 250 --unlabeled-faces 5000 --epochs 15 \
+        "${how[@]}" --out steady_$set
+      python "$here/flips.py" steady_$set $set $split flips_$set.csv ;;
     noise)  # The masks beside what others do against wrong labels, on one base that comes to know wrong labels by heart.
       arms=
       for arm in ${ARMS:-none own label random views mirror pruned small_loss self_cure eac}; do arms+=,$here/neighborhood/$arm.toml; done

@@ -43,6 +43,11 @@ class Draw(Protocol):
         return False
 
     @property
+    def at_least(self) -> int:
+        """Batches in an epoch at least, however few faces have labels."""
+        return 1
+
+    @property
     def balances(self) -> bool:
         """Whether batches hold as many faces of each class that has labels, however many labels each has."""
         return False

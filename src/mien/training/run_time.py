@@ -45,7 +45,7 @@ def _stage_seconds(recipe: Recipe, stage: Stage, timing: "_Timing", labels: int,
     train = max(1, labels - validation)
     size = min(recipe.batch, train)
     techniques = build_techniques(recipe, stage)
-    batches = max(int(getattr(techniques["draw"][0], "at_least", 1)), train // size)
+    batches = max(techniques["draw"][0].at_least, train // size)
     (technique,) = techniques["unlabeled"]
     looked_at = min(recipe.unlabeled_batch, unlabeled) if technique.needs_unlabeled else 0
     forward = timing.forward()
