@@ -151,21 +151,23 @@ def test_a_picture_is_read_and_nobody_is_kept_out(
         assert [(row[0], row[10], row[12]) for row in rows[1:]] == [("two.png", one.top, str(int(one.unsure))) for one in ours]
 
 
-def test_a_picture_comes_by_keyboard_by_drop_and_by_paste(page: Page) -> None:
-    page.on("filechooser", lambda chooser: None)  # from now on choosers are not shown, but told
-    page.evaluate("document.activeElement.blur()")
-    order = []
-    for _ in range(2):
-        page.keyboard.press("Tab")
-        order.append(page.evaluate("document.activeElement.id"))
-    assert order == ["start", "files"]
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files({"name": "one.png", "mimeType": "image/png", "buffer": content(photo=drawings()[2].photo)})
-    expect(page.locator("#state")).to_have_text("one.png: 1 face.")
-    for kind in ("drop", "paste"):
-        page.evaluate(GIVE, [kind, f"{kind}.png", list(content())])
-        expect(page.locator("#state")).to_have_text(f"{kind}.png: 2 faces.")
+def test_a_picture_comes_by_keyboard_by_drop_and_by_paste(opener: Opener, where: str) -> None:
+    """In a page of its own, where nothing was clicked: the first key leads to the first button."""
+    with opener.open(where) as page:
+        page.wait_for_function(READY)
+        page.on("filechooser", lambda chooser: None)  # from now on choosers are not shown, but told
+        order = []
+        for _ in range(2):
+            page.keyboard.press("Tab")
+            order.append(page.evaluate("document.activeElement.id"))
+        assert order == ["start", "files"]
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        chooser.value.set_files({"name": "one.png", "mimeType": "image/png", "buffer": content(photo=drawings()[2].photo)})
+        expect(page.locator("#state")).to_have_text("one.png: 1 face.")
+        for kind in ("drop", "paste"):
+            page.evaluate(GIVE, [kind, f"{kind}.png", list(content())])
+            expect(page.locator("#state")).to_have_text(f"{kind}.png: 2 faces.")
 
 
 def test_what_comes_early_waits_and_a_camera_that_is_stopped_stays_off(opener: Opener, where: str) -> None:
