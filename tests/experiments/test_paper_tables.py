@@ -254,6 +254,40 @@ def test_a_table_is_made_and_gone_on_with(tiny: Path, mien: Command) -> None:
     assert re.search("small = true; found small = false", done.err.lower())
 
 
+def test_a_copy_without_private_test_is_tested_on_another_split(tiny: Path, mien: Command) -> None:
+    file = tiny / "data" / "fer2013" / "fer2013.csv"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "PrivateTest" not in line))
+    words = ["tables", "run", "alt-1b", "--data", tiny / "data", "--out", tiny / "out", "--small", "--seeds", 1]
+    refused = mien(*words)
+    assert refused.code == 1
+    assert "PrivateTest, on which the paper tests; found PublicTest, Training" in refused.err.replace("\n", " ")
+    assert "--split" in refused.err
+    done = mien(*words[:5], "--out", tiny / "other", *words[7:], "--split", "PublicTest")
+    assert done.code == 0, done.err
+    assert "tested on PublicTest, the paper on PrivateTest" in done.out.replace("\n", " ")
+    compared = _rows(tiny / "other" / "fer2013-alexnet" / "table.csv")
+    assert {row["tested_split"] for row in compared} == {"PublicTest"}
+    assert "tested on PublicTest" in (tiny / "other" / "report.html").read_text("utf-8")
+    again = mien(*words[:5], "--out", tiny / "other", *words[7:])
+    assert (again.code, "split" in again.err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["dal-3", "alt-1b", "dal-5", "dal-6", "dal-9", "dal-10", "dal-11"])
+def test_another_split_takes_the_place_of_private_test(name: str) -> None:
+    table = find_table(name)
+    asked = TableRequest(there=(*table.databases, *table.further), seeds=1)
+    words = [word for command in commands_of(table, replace(asked, split="PublicTest")) for word in command.words]
+    assert "PublicTest" in words
+    assert "PrivateTest" not in words
+
+
+def test_another_split_is_for_tables_that_test_on_private_test(mien: Command, tmp_path: Path) -> None:
+    (tmp_path / "rafdb" / "EmoLabel").mkdir(parents=True)
+    (tmp_path / "rafdb" / "EmoLabel" / "list_patition_label.txt").touch()
+    refused = mien("tables", "run", "alt-1a", "--data", tmp_path, "--out", tmp_path / "out", "--split", "PublicTest")
+    assert (refused.code, "a table that tests on PrivateTest" in refused.err) == (1, True)
+
+
 def test_what_cannot_be_made_is_refused_before_anything_is_written(mien: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name, why in (("alt-1a", "rafdb at"), ("alt-1b", "one of ferplus, fer2013, megaface"), ("alt-9", "the id of a table")):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mien.experiments.paper_tables.commands import TableRequest
+from mien.experiments.paper_tables.commands import PAPERS_SPLIT, TableRequest
 from mien.experiments.paper_tables.entries import PaperTable
 from mien.experiments.paper_tables.measured import MeasuredFigure
 
@@ -24,7 +24,9 @@ class MadeTable:
         small = "small recipes, faces of 48 pixels and few epochs: it shows that all works, and is no measure of the paper"
         lacked = [name for name in self.table.further if name not in self.asked.there]
         without = f"not at hand: {', '.join(lacked)}; figures on them are missing, and what learns from them does without"
-        said = (self.asked.small and small, lacked and without, self.table.departs)
+        split = self.asked.split or PAPERS_SPLIT
+        other = split != PAPERS_SPLIT and f"tested on {split}, the paper on {PAPERS_SPLIT}"
+        said = (self.asked.small and small, other, lacked and without, self.table.departs)
         return tuple(text for text in said if text)
 
     def rows(self) -> list[dict[str, Any]]:
