@@ -16,6 +16,7 @@ from mien.experiments.protocols import _in_its_way, cross_database, find_protoco
 from mien.experiments.settings import Grid
 from mien.experiments.tested_set import choose_tested_set
 
+PSEUDO = f'{SMALL}\nunlabeled_batch = 16\nunlabeled = {{ technique = "pseudo_label", weight = 1.0, start = 0, ramp = 0 }}\n'
 SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 
 
@@ -115,6 +116,51 @@ def test_sets_that_cannot_be_crossed(recipe: str, tmp_path: Path) -> None:
     strange.save(tmp_path / "strange")
     with pytest.raises(MienError, match="labeled faces of class0"):
         cross_database([tmp_path / "a" / "set", tmp_path / "strange"], grid, tmp_path / "out")
+
+
+def test_all_pairs_are_looked_at_before_one_is_trained(recipe: str, tmp_path: Path) -> None:
+    """Here the last set lacks, or shares no class: both names are in the message."""
+    for name, seed in (("one", 1), ("two", 2)):
+        bright_faces(30, seed=seed).save(tmp_path / name)
+    faces = bright_faces(30, seed=3)
+    FaceSet.from_arrays(faces.faces(), faces.labels, classes=("x", "y", "z")).save(tmp_path / "strange")
+    for last in ("strange", "nowhere"):
+        with pytest.raises(MienError, match=f"to train on one and test on {last}"):
+            cross_database([tmp_path / name for name in ("one", "two", last)], Grid((recipe,), seeds=1), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_crossed_sets_give_unlabeled_faces(tmp_path: Path) -> None:
+    """Those of the set that is tested on, without its test faces; a set without splits has none to give."""
+    (tmp_path / "pseudo.toml").write_text(PSEUDO)
+    grid = Grid((str(tmp_path / "pseudo.toml"),), seeds=1)
+    for name, seed, count in (("one", 1, 60), ("two", 2, 40)):
+        bright_faces(count, seed=seed).save(tmp_path / name)
+    sets = [tmp_path / "one", tmp_path / "two"]
+    figures = cross_database(sets, grid, tmp_path / "out", unlabeled=True)
+    trained = [int((FaceSet.open(path).values("split") == "train").sum()) for path in sets]
+    assert [one.line.unlabeled_faces for one in figures] == [trained[1], trained[0]]
+    figures = cross_database(sets, grid, tmp_path / "alone")
+    assert [one.line.unlabeled_faces for one in figures] == [0, 0]
+    faces = bright_faces(30, seed=3)
+    FaceSet.from_arrays(faces.faces(), faces.labels, classes=faces.classes).save(tmp_path / "whole")
+    with pytest.raises(MienError, match="to train on one and test on whole"):
+        cross_database([tmp_path / "one", tmp_path / "whole"], grid, tmp_path / "none", unlabeled=True)
+
+
+def test_crossed_runs_that_fail_are_told(mien: Command, recipe: str, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        bright_faces(40, seed=seed).save(tmp_path / name)
+    words = ["--recipes", recipe, "--seeds", 1, "--set", "stages.0.lr=1e30"]
+    done = mien("protocol", "cross", tmp_path / "one", tmp_path / "two", *words, "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "one to two, plain failed: " in done.out
+    assert "two to one, plain failed: " in done.out
+    assert "plain failed" not in done.err
+    with (tmp_path / "out" / "cross.csv").open() as file:
+        assert all(row["failed"] for row in csv.DictReader(file))
+    done = mien("protocol", "jaffe", tmp_path / "one", *words, "--unlabeled", "--out", tmp_path / "out2")
+    assert (done.code, "--unlabeled" in done.err) == (2, True)
 
 
 def test_on_the_command_line(mien: Command, jaffe: Path, recipe: str, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from mien.disk import write_atomically
 from mien.errors import MienError
 from mien.experiments.compare import compare
 from mien.experiments.comparison_result import Comparison
-from mien.experiments.grid import require_recipes
+from mien.experiments.grid import make_plan, require_recipes
+from mien.experiments.one_run import open_work
 from mien.experiments.run_results import to_csv
 from mien.experiments.seed_statistics import TableLine
 from mien.experiments.settings import Grid
@@ -37,6 +38,8 @@ class CrossFigure:
     """The recipe's figures over seeds."""
     notes: tuple[str, ...]
     """Which classes the two sets do not share, and what follows, in sentences."""
+    failed: tuple[str, ...] = ()
+    """Why runs of the recipe failed, each reason once."""
 
 
 def find_protocol(name: str) -> tuple[str, Database, PublishedProtocol]:
@@ -102,24 +105,55 @@ def cross_database(
     progress: Progress | None = None,
     jobs: int = 1,
     cluster: str | None = None,
+    unlabeled: bool = False,
 ) -> tuple[CrossFigure, ...]:
     """Train on each set and test on each other one (ST+SW, Table III), into `out`: a comparison for each pair, and cross.csv.
 
     Tested on the other set's test split, or on all of it where it has none. Classes are matched by name. Only classes count that
-    both sets have training faces of: faces of others are left out, which the notes say. Raises MienError where two sets have
-    one name, or share no class.
+    both sets have training faces of: faces of others are left out, which the notes say. `unlabeled`: the training faces of the
+    set that is tested on are learned from as well, without their labels. Raises MienError where two sets have one name, and
+    before anything is trained where a pair cannot be compared: a set is missing, or the two share no class.
     """
     names = [path.resolve().name for path in sets]
     if len(sets) < 2 or len(set(names)) < len(names):
         raise MienError("two sets or more, in folders of different names", ", ".join(names), "name others, or rename a folder")
+    choose_device(grid.device)
+    pairs = [_pair(one, other, grid, out, unlabeled) for one, other in permutations(zip(names, sets, strict=True), 2)]
     bar, figures = progress or Silent(), list[CrossFigure]()
-    for (train, mine), (test, other) in permutations(zip(names, sets, strict=True), 2):
-        bar.say(f"trained on {train}, tested on {test}")
-        asked = replace(grid, test_on=other, split=_split_of(FaceSet.open(other)), shared_classes=True)
-        found = compare(mine, asked, out / f"{train}_to_{test}", bar, jobs, cluster)
-        figures += [CrossFigure(train, test, line, found.notes) for line in found.lines]
+    for pair in pairs:
+        bar.say(f"trained on {pair.train}, tested on {pair.test}")
+        found = compare(pair.faces, pair.grid, out / f"{pair.train}_to_{pair.test}", bar, jobs, cluster)
+        figures += [CrossFigure(pair.train, pair.test, line, found.notes, _reasons(found, line)) for line in found.lines]
         write_atomically(out / CROSS, to_csv([_row(figure) for figure in figures]).encode())
     return tuple(figures)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A set to train on and one to test on, by name, and what is compared on them."""
+
+    train: str
+    test: str
+    faces: Path
+    grid: Grid
+
+
+def _pair(mine: tuple[str, Path], other: tuple[str, Path], grid: Grid, out: Path, unlabeled: bool) -> _Pair:
+    """A pair of named sets. Raises MienError that names both where they cannot be compared."""
+    (train, faces), (test, place) = mine, other
+    try:
+        pool = place if unlabeled else grid.unlabeled
+        asked = replace(grid, test_on=place, split=_split_of(FaceSet.open(place)), shared_classes=True, unlabeled=pool)
+        work = open_work(faces, asked, out)
+        make_plan(work.grid, work.faces, work.others, work.also)
+    except MienError as error:
+        raise MienError(f"{error.expected}, to train on {train} and test on {test}", error.found, error.todo) from error
+    return _Pair(train, test, faces, asked)
+
+
+def _reasons(found: Comparison, line: TableLine) -> tuple[str, ...]:
+    """Why runs of a line's recipe failed, each reason once."""
+    return tuple(dict.fromkeys(one.failed for one in found.failed if one.recipe == line.recipe))
 
 
 def cross_table(figures: Sequence[CrossFigure]) -> Mapping[str, Mapping[tuple[str, str], TableLine]]:
@@ -148,4 +182,5 @@ def _row(figure: CrossFigure) -> dict[str, Any]:
         "difference_low": line.difference.low,
         "difference_high": line.difference.high,
         "notes": "; ".join(figure.notes),
+        "failed": "; ".join(figure.failed),
     }
