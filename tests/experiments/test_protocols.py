@@ -55,6 +55,61 @@ def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: 
         run_protocol(name, tmp_path / "elsewhere", grid, out)
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_fer2013_is_measured_on_the_splits_that_its_protocol_names(
+    mien: Command, recipe: str, tmp_path: Path, private: bool
+) -> None:
+    """Where a copy lacks one, the message names the protocol that does without."""
+    draw, lines = np.random.default_rng(0), ["emotion,pixels,Usage"]
+    for split, count in (("Training", 8), ("PublicTest", 3), *([("PrivateTest", 4)] if private else [])):
+        for number in range(7 * count):
+            pixels = draw.integers(0, 60, 48 * 48) + 25 * (number % 7)
+            lines.append(f"{number % 7},{' '.join(map(str, pixels))},{split}")
+    (tmp_path / "fer").mkdir()
+    (tmp_path / "fer" / "fer2013.csv").write_text("\n".join(lines))
+    words = [tmp_path / "fer", "--recipes", recipe, "--seeds", 1, "--out"]
+    done = mien("protocol", "fer2013", *words, tmp_path / "out")
+    if private:
+        assert done.code == 0, done.err
+        (file,) = (tmp_path / "out" / "comparison" / "runs").glob("*/result.json")
+        result = json.loads(file.read_text())
+        assert (result["tested_split"], result["tested"]) == ("PrivateTest", 28)
+        assert (result["train_labels"], result["validation_labels"]) == (56, 21)
+        assert "validation: 21, published 3,589" in done.err
+    else:
+        assert (done.code, "mien protocol" in done.err) == (1, False)
+        said = done.err.replace("\n", " ")
+        assert "the split PrivateTest for fer2013" in said
+        assert "found PublicTest, Training; measure by fer2013:public instead" in said
+        assert not (tmp_path / "out" / "faces").exists()
+    done = mien("protocol", "fer2013:public", *words, tmp_path / "public")
+    assert done.code == 0, done.err
+    (file,) = (tmp_path / "public" / "comparison" / "runs").glob("*/result.json")
+    result = json.loads(file.read_text())
+    assert (result["tested_split"], result["tested"]) == ("PublicTest", 21)
+    assert result["train_labels"] + result["validation_labels"] == 56
+
+
+@pytest.mark.parametrize("name", ["casia_webface", "imdb_wiki", "liris_cse", "megaface"])
+def test_databases_without_labels_are_refused_before_they_are_imported(
+    mien: Command, recipe: str, tmp_path: Path, name: str
+) -> None:
+    done = mien("protocol", name, tmp_path, "--recipes", recipe, "--out", tmp_path / "out")
+    assert (done.code, f"{name}, without any" in done.err.replace("\n", " ")) == (1, True)
+    assert not (tmp_path / "out").exists()
+    assert "mien protocol" not in mien("databases", name).out
+    assert "mien protocol rafdb:PROTOCOL" in mien("databases", "rafdb").out
+
+
+def test_folds_of_nobody_are_refused_before_anything_is_imported(recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "fer").mkdir()
+    pixels = " ".join(["7"] * 48 * 48)
+    (tmp_path / "fer" / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n")
+    with pytest.raises(MienError, match="who is on its faces, to make folds of fer2013"):
+        run_protocol("fer2013", tmp_path / "fer", Grid((recipe,), folds=3), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_folds_are_the_protocols_or_where_it_has_none_those_asked_for(recipe: str) -> None:
     folds = PublishedProtocol("folds", folds=10, ascending=True)
     split = PublishedProtocol("the test split")

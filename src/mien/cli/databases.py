@@ -59,4 +59,4 @@ def _told(name: str, facts: "Database") -> "list[str | TextTable]":
     told.append(f"this layout is known from {facts.layout_source or 'no source that can be named: tell us where it differs'}")
     told += [protocols] if facts.protocols else []
     told.append(f"mien import {name} FOLDER OUT, with the settings of a protocol where you follow one")
-    return [*told, *([f"mien protocol {name}:PROTOCOL FOLDER --recipes A,B --out OUT does all of it"] if facts.protocols else [])]
+    return [*told, *([f"mien protocol {name}:PROTOCOL FOLDER --recipes A,B --out OUT does all of it"] if facts.measured else [])]

@@ -39,6 +39,12 @@ class PublishedProtocol:
     """Which of the five papers measure so."""
     ascending: bool = False
     """Whether folds are groups of people in the order of their names; else they are of about equal size."""
+    test: str = ""
+    """The database's name of the split to test on; empty where it is called test, or where folds are tested on."""
+    validation: str = ""
+    """The database's name of the split that validates; empty where it is called validation, or where there is none."""
+    measured: bool = True
+    """Whether recipes can be compared so; False for faces without labels of expressions, which others learn from."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,11 @@ class Database:
     """Where the layout is known from; empty: from no source that can be named."""
     protocols: Mapping[str, PublishedProtocol] = field(default_factory=dict)
     """By name."""
+
+    @property
+    def measured(self) -> dict[str, PublishedProtocol]:
+        """The protocols by which recipes can be compared."""
+        return {name: one for name, one in self.protocols.items() if one.measured}
 
     def info(self, *, classes: tuple[str, ...], side: int, name: str, alignment: str, color: bool = False) -> Info:
         """What holds for a face set of this database, under its terms."""

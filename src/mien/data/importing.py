@@ -59,7 +59,12 @@ def known_databases() -> dict[str, Database]:
 
 
 def import_source(
-    source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None, test: float = 0.0
+    source: Source,
+    out: Path,
+    skip: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    test: float = 0.0,
+    splits: Mapping[str, str] | None = None,
 ) -> Imported:
     """Write all faces of `source` as a new face set at `out`, and open it.
 
@@ -69,6 +74,7 @@ def import_source(
 
     `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
     sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
+    `splits`: new names of splits, by the names that the source gives.
     """
     require_fitting(Share, test=test)
     require_fitting(CountOrZero, skip=skip)
@@ -76,13 +82,16 @@ def import_source(
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     require_absent(out)
     rejected, notes = list[Rejected](), list[Rejected]()
-    total, count = source.total(), 0
+    total, count, renamed = source.total(), 0, splits or {}
     with _new_folders_removed(out), FaceSetWriter(out, source.info()) as writer:
         for block in source.blocks():
             rejected += block.rejected
             notes += block.notes
             if len(block.faces):
-                writer.add(block.faces, _with_splits(block.columns, test) if test else block.columns)
+                columns = _with_splits(block.columns, test) if test else dict(block.columns)
+                if renamed and "split" in columns:
+                    columns["split"] = [renamed.get(name, name) for name in _texts(columns["split"])]
+                writer.add(block.faces, columns)
             count += len(block.faces)
             if progress is not None:
                 progress(count + len(rejected), total)
@@ -90,7 +99,8 @@ def import_source(
         attach_rejected(writer, rejected)
         attach_rejected(writer, notes, NOTES)
     faces = FaceSet.open(out)
-    return Imported(faces, tuple(rejected), tuple(notes), tuple(count_differences(faces, source.published_counts())))
+    published = {renamed.get(split, split): counts for split, counts in source.published_counts().items()}
+    return Imported(faces, tuple(rejected), tuple(notes), tuple(count_differences(faces, published)))
 
 
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:

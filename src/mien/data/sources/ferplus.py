@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass as plain
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 from typing_extensions import override
 
-from mien.data.database import Database, Place, PublishedProtocol
+from mien.data.database import Database, Place
 from mien.data.format import Info
 from mien.data.source import FaceBlock, Source
 from mien.data.sources import fer2013
@@ -86,9 +87,7 @@ class FerPlus(Source):
             Place("<FER2013Train>/<fer0000000.png>", "and the faces beside them"),
         ),
         layout_source="the read-me and the scripts of its authors",
-        protocols={
-            "standard": PublishedProtocol("train on Training, validate on PublicTest, test on PrivateTest", {}, 0, ("ALT",)),
-        },
+        protocols=fer2013.PROTOCOLS | {"standard": replace(fer2013.PROTOCOLS["standard"], papers=("ALT",))},
     )
 
     input: Path
