@@ -128,7 +128,7 @@ class FerPlus(Source):
     def _folders(self) -> dict[str, str]:
         found = {name: split for name, split in FOLDERS.items() if (self.input / name).is_dir()}
         if not found:
-            wanted = f"fer2013.csv and fer2013new.csv, or {', '.join(FOLDERS)}, in {self.input}"
+            wanted = f"{self.input / 'fer2013new.csv'} and fer2013.csv, or {self.input / 'FER2013Train'} and its like"
             raise MienError(wanted, "neither", "give the folder that holds them")
         return found
 
