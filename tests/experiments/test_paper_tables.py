@@ -300,9 +300,14 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(mien: Command
 
 
 def test_they_are_listed_and_shown(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "rafdb").mkdir()
+    (tmp_path / "rafdb" / "EmoLabel").mkdir(parents=True)
+    (tmp_path / "rafdb" / "EmoLabel" / "list_patition_label.txt").touch()
+    (tmp_path / "megaface").mkdir()
+    (tmp_path / "fer2013").mkdir()
+    (tmp_path / "fer2013" / ".fer2013.csv").touch()
     listed = json.loads(mien("tables", "list", "--data", tmp_path, "--json").out)["tables"]
     assert next(one for one in listed if one["id"] == "alt-1a")["there"] == ["rafdb"]
+    assert next(one for one in listed if one["id"] == "dal-3")["missing"] == ["fer2013"]
     assert "fn2en-5" in mien("tables", "list").out
     shown = json.loads(mien("tables", "show", "dal-5", "--json", "--seeds", 2).out)
     assert [command.split()[1] for command in shown["commands"]] == ["import", "train", "train", "evaluate", "evaluate"]

@@ -97,6 +97,12 @@ def require_places(folder: Path, places: Sequence[Place], name: str) -> None:
             )
 
 
+def holds_some(folder: Path, places: Sequence[Place]) -> bool:
+    """Whether there is anything at one of these places in `folder`. Hidden files are passed over."""
+    patterns = ("/".join("[!.]*" if "<" in part else part for part in place.path.split("/")) for place in places)
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
+
+
 def count_differences(faces: FaceSet, published: Counts) -> list[str]:
     """Where a face set's numbers of faces are not the published ones, a sentence for each."""
     labels, classes = faces.labels, faces.classes

@@ -62,7 +62,7 @@ def test_names_that_say_nothing(name: str, tmp_path: Path) -> None:
 
 def test_a_folder_without_people(tmp_path: Path) -> None:
     write(tmp_path / "KDEF")
-    with pytest.raises(MienError, match="folders such as .*AF01"):
+    with pytest.raises(MienError, match=r"folders such as .*AF01"):
         imported("kdef", tmp_path, tmp_path / "out")
     with pytest.raises(MienError, match="mien databases kdef"):
         imported("kdef", tmp_path / "elsewhere", tmp_path / "out")

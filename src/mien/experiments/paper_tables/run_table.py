@@ -84,7 +84,9 @@ def _require_databases(table: PaperTable, data: Path) -> None:
         raise MienError(f"databases that mien reads, for {table.id}", f"{', '.join(unread)}, of which it reads none", todo)
     if missing := table.missing(data):
         name = missing[0]
-        raise MienError(f"{name} at {data / name}", "nothing there", f"put it there: mien databases {name} says how to get it")
+        raise MienError(
+            f"{name} at {data / name}", "nothing of it there", f"put it there: mien databases {name} says how to get it"
+        )
     if table.further and not table.there(data):
         raise MienError(f"one of {', '.join(table.further)} in {data}", "none that mien reads", "see mien databases")
 
