@@ -16,11 +16,14 @@ from mien import MienError, Recipe
 from mien.cli import app
 from mien.cli.compare import _axes
 from mien.cli.options import comma_list, key_values
+from mien.cli.tables_of_papers import _measured
 from mien.data.importing import source_from
 from mien.experiments.paper_tables import entries
 from mien.experiments.paper_tables.commands import TableRequest, commands_of, merged, small_form
 from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure, TableStep, find_table, read_tables, readable
+from mien.experiments.paper_tables.made_table import MadeTable
 from mien.experiments.paper_tables.measured import measure_figures
+from mien.experiments.paper_tables.report import table_html
 from mien.experiments.paper_tables.run_table import make_table
 from mien.json_toml import parse_word
 from mien.recipes.recipe_files import recipe_names
@@ -188,8 +191,23 @@ def test_figures_of_json_files_and_of_folds(tmp_path: Path) -> None:
     assert [one.mean for one in found[:3]] == pytest.approx([7, 0.75, 60])
     assert [one.seeds for one in found] == [3, 3, 3, 0, 0]
     assert found[0].low < 7 < found[0].high
+    assert [one.over for one in found] == ["seeds", "seeds", "", "", ""]
     assert [one.mean == one.mean for one in found[3:]] == [False, False]
     assert found[0].difference == pytest.approx(2)
+
+
+def test_an_interval_over_folds_is_called_so(tmp_path: Path) -> None:
+    table = find_table("fn2en-5")
+    for fold in range(1, 6):
+        (tmp_path / f"fold{fold}").mkdir()
+        (tmp_path / f"fold{fold}" / "table.csv").write_text(f"recipe,seeds,average_accuracy\nfn2en,1,{0.5 + fold / 50}\n")
+    asked = TableRequest(out=str(tmp_path), seeds=1)
+    made = MadeTable(table, asked, tuple(measure_figures(table, asked)), ())
+    (row,) = [row for row in made.rows() if row["low"] == row["low"]]
+    assert (row["over"], row["seeds"], made.intervals) == ("folds", 1, "folds")
+    assert "t-intervals over folds" in table_html(made)
+    assert _measured(made).title == "fn2en-5, with 95 % intervals over folds"
+    assert "intervals" not in table_html(replace(made, figures=()))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

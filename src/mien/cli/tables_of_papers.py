@@ -160,7 +160,8 @@ def _measured(made: "MadeTable") -> "TextTable":
     from mien.cli.tables import narrow_table
 
     headers = ("method", "faces", "figure", "published", "measured", "difference", "seeds")
-    table = narrow_table(*headers, title=f"{made.table.id}, with 95 % intervals over seeds")
+    intervals = f", with 95 % intervals over {made.intervals}" if made.intervals else ""
+    table = narrow_table(*headers, title=f"{made.table.id}{intervals}")
     for one in made.figures:
         printed, known = one.printed, one.mean == one.mean
         interval = f" ({one.low:.2f} to {one.high:.2f})" if one.low == one.low else ""

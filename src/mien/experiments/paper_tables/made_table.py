@@ -29,6 +29,11 @@ class MadeTable:
         said = (self.asked.small and small, other, lacked and without, self.table.departs)
         return tuple(text for text in said if text)
 
+    @property
+    def intervals(self) -> str:
+        """What the intervals are over, in words; empty where there is none."""
+        return " or ".join(sorted({one.over for one in self.figures if one.over}, reverse=True))
+
     def rows(self) -> list[dict[str, Any]]:
         """A row for each figure, by the columns of table.csv."""
         return [
@@ -43,6 +48,7 @@ class MadeTable:
                 "difference": one.difference,
                 "unit": one.printed.unit,
                 "seeds": one.seeds,
+                "over": one.over,
                 "recipe": one.recipe,
                 "network": one.network,
                 "published_network": one.printed.network,
