@@ -69,6 +69,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         aside.write_bytes(content)
         replace_atomically(aside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names none
+        raise
     finally:
         aside.unlink(missing_ok=True)
 
