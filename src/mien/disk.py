@@ -70,7 +70,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         aside.write_bytes(content)
         replace_atomically(aside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk names none
+        if error.errno is not None and error.filename is None:  # writing names no file, as on a full disk
+            error.filename = str(path)
         raise
     finally:
         aside.unlink(missing_ok=True)

@@ -101,6 +101,21 @@ def test_databases_without_labels_are_refused_before_they_are_imported(
     assert "mien protocol rafdb:PROTOCOL" in mien("databases", "rafdb").out
 
 
+def test_databases_are_listed_with_classes_and_counts(mien: Command) -> None:
+    rows = [line.replace(" ", "").split("│")[1:5] for line in mien("databases").out.splitlines() if "│" in line]
+    told = {row[0]: tuple(row[2:4]) for row in rows if row[0]}
+    assert told["rafdb"] == ("7", "15,339")
+    assert (told["megaface"], told["imdb_wiki"]) == (("none", "4,753,320"), ("none", "-"))
+    assert told["ferplus"] == ("8", "32,140+"), "of PrivateTest nobody publishes the number"
+    one = mien("databases", "rafdb").out
+    assert "classes: anger, disgust, fear, happiness, neutral, sadness, surprise" in one
+    assert "test: 3,068 (surprise 329" in one.replace("\n", " ")
+    assert "no numbers are published" in mien("databases", "imdb_wiki").out
+    found = json.loads(mien("databases", "fer2013", "--json").out)
+    assert (len(found["classes"]), found["counts"]["PrivateTest"]) == (7, {"": 3_589})
+    assert json.loads(mien("databases", "--json").out)["databases"]["jaffe"]["counts"][""]["anger"] == 30
+
+
 def test_folds_of_nobody_are_refused_before_anything_is_imported(recipe: str, tmp_path: Path) -> None:
     (tmp_path / "fer").mkdir()
     pixels = " ".join(["7"] * 48 * 48)

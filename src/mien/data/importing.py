@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mien.data.database import Database, count_differences
+from mien.data.database import Counts, Database, count_differences
 from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
@@ -56,6 +56,29 @@ def known_databases() -> dict[str, Database]:
     """The facts about each published database that mien reads, by its name."""
     found = {name: getattr(find_component(ROOM, name), "facts", None) for name in component_names(ROOM)}
     return {name: facts for name, facts in found.items() if isinstance(facts, Database)}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds as mien reads it unless told otherwise."""
+
+    classes: tuple[str, ...]
+    """Its classes; none where its faces have no labels of expressions."""
+    counts: Counts
+    """The numbers of faces that are published, by split and class; empty where none are."""
+
+    @property
+    def by_split(self) -> dict[str, int]:
+        """The published number of faces of each split; the split "" is the whole set."""
+        return {split: counts.get("", sum(counts.values())) for split, counts in self.counts.items()}
+
+
+def database_contents(name: str) -> Contents:
+    """What the published database of this name holds; nothing of it needs to be there."""
+    source = source_from(name, {"input": Path()})
+    facts = known_databases()[name]
+    unlabeled = bool(facts.protocols) and not facts.measured
+    return Contents(() if unlabeled else source.info().classes, source.published_counts())
 
 
 def import_source(
