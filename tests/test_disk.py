@@ -1,5 +1,6 @@
 """Files and folders that are written aside: on disk before they have their name, and the name after."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -93,6 +94,18 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
         write_atomically(tmp_path / "a", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing tells no name, only opening does."""
+
+    def fail(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left") as full:
+        write_atomically(tmp_path / "a", b"new")
+    assert full.value.filename == str(tmp_path / "a")
 
 
 def test_a_folder_that_cannot_be_synced_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         aside.write_bytes(content)
         replace_atomically(aside, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # writing names no file, as on a full disk
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -167,6 +167,26 @@ def test_an_engine_that_forbids_or_fails_is_asked_no_more(served: Served, web: W
     assert served.asked["/broken"] == 3
 
 
+def test_failing_searches_are_told_though_the_engine_is_asked_on(served: Served, web: Web, words: Path, tmp_path: Path) -> None:
+    """Fewer than three in a row end nothing: where no picture was found they are the reason, else a note."""
+    served.answers["/broken"] = (500, {}, b"")
+    one = (f"bing address={served.root}/broken",)
+    with pytest.raises(MienError, match=r"bing: 1 page of results could not be had, the last for status 500"):
+        collect_faces(asking(served, words=words, classes=("anger",), engines=one), tmp_path / "out", web=web)
+    fill(served)
+    two = (f"bing address={served.root}/search", f"openverse address={served.root}/broken")
+    done = collect_faces(asking(served, words=words, classes=("anger",), engines=two), tmp_path / "two", web=web)
+    assert (dict(done.faults), list(done.failures)) == ({}, ["openverse"])
+    assert "status 500" in done.to_json()["failures"]["openverse"]
+    again = collect_faces(asking(served, words=words, classes=("anger",), engines=two), tmp_path / "two", web=web)
+    assert again.failures == done.failures
+    told = json.loads((tmp_path / "two" / "faces" / "collected.json").read_text())
+    del told["failures"]
+    (tmp_path / "two" / "faces" / "collected.json").write_text(json.dumps(told))
+    old = collect_faces(asking(served, words=words, classes=("anger",), engines=two), tmp_path / "two", web=web)
+    assert old.failures == {}, "a set of before such notes is opened"
+
+
 def test_a_network_that_is_away_is_not_written_down_as_the_pictures_fault(
     served: Served, web: Web, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,11 +16,14 @@ from mien import MienError, Recipe
 from mien.cli import app
 from mien.cli.compare import _axes
 from mien.cli.options import comma_list, key_values
+from mien.cli.tables_of_papers import _measured
 from mien.data.importing import source_from
 from mien.experiments.paper_tables import entries
 from mien.experiments.paper_tables.commands import TableRequest, commands_of, merged, small_form
 from mien.experiments.paper_tables.entries import PaperTable, PrintedFigure, TableStep, find_table, read_tables, readable
+from mien.experiments.paper_tables.made_table import MadeTable
 from mien.experiments.paper_tables.measured import measure_figures
+from mien.experiments.paper_tables.report import table_html
 from mien.experiments.paper_tables.run_table import make_table
 from mien.json_toml import parse_word
 from mien.recipes.recipe_files import recipe_names
@@ -188,8 +191,23 @@ def test_figures_of_json_files_and_of_folds(tmp_path: Path) -> None:
     assert [one.mean for one in found[:3]] == pytest.approx([7, 0.75, 60])
     assert [one.seeds for one in found] == [3, 3, 3, 0, 0]
     assert found[0].low < 7 < found[0].high
+    assert [one.over for one in found] == ["seeds", "seeds", "", "", ""]
     assert [one.mean == one.mean for one in found[3:]] == [False, False]
     assert found[0].difference == pytest.approx(2)
+
+
+def test_an_interval_over_folds_is_called_so(tmp_path: Path) -> None:
+    table = find_table("fn2en-5")
+    for fold in range(1, 6):
+        (tmp_path / f"fold{fold}").mkdir()
+        (tmp_path / f"fold{fold}" / "table.csv").write_text(f"recipe,seeds,average_accuracy\nfn2en,1,{0.5 + fold / 50}\n")
+    asked = TableRequest(out=str(tmp_path), seeds=1)
+    made = MadeTable(table, asked, tuple(measure_figures(table, asked)), ())
+    (row,) = [row for row in made.rows() if row["low"] == row["low"]]
+    assert (row["over"], row["seeds"], made.intervals) == ("folds", 1, "folds")
+    assert "t-intervals over folds" in table_html(made)
+    assert _measured(made).title == "fn2en-5, with 95 % intervals over folds"
+    assert "intervals" not in table_html(replace(made, figures=()))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -254,6 +272,40 @@ def test_a_table_is_made_and_gone_on_with(tiny: Path, mien: Command) -> None:
     assert re.search("small = true; found small = false", done.err.lower())
 
 
+def test_a_copy_without_private_test_is_tested_on_another_split(tiny: Path, mien: Command) -> None:
+    file = tiny / "data" / "fer2013" / "fer2013.csv"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "PrivateTest" not in line))
+    words = ["tables", "run", "alt-1b", "--data", tiny / "data", "--out", tiny / "out", "--small", "--seeds", 1]
+    refused = mien(*words)
+    assert refused.code == 1
+    assert "PrivateTest, on which the paper tests; found PublicTest, Training" in refused.err.replace("\n", " ")
+    assert "--split" in refused.err
+    done = mien(*words[:5], "--out", tiny / "other", *words[7:], "--split", "PublicTest")
+    assert done.code == 0, done.err
+    assert "tested on PublicTest, the paper on PrivateTest" in done.out.replace("\n", " ")
+    compared = _rows(tiny / "other" / "fer2013-alexnet" / "table.csv")
+    assert {row["tested_split"] for row in compared} == {"PublicTest"}
+    assert "tested on PublicTest" in (tiny / "other" / "report.html").read_text("utf-8")
+    again = mien(*words[:5], "--out", tiny / "other", *words[7:])
+    assert (again.code, "split" in again.err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["dal-3", "alt-1b", "dal-5", "dal-6", "dal-9", "dal-10", "dal-11"])
+def test_another_split_takes_the_place_of_private_test(name: str) -> None:
+    table = find_table(name)
+    asked = TableRequest(there=(*table.databases, *table.further), seeds=1)
+    words = [word for command in commands_of(table, replace(asked, split="PublicTest")) for word in command.words]
+    assert "PublicTest" in words
+    assert "PrivateTest" not in words
+
+
+def test_another_split_is_for_tables_that_test_on_private_test(mien: Command, tmp_path: Path) -> None:
+    (tmp_path / "rafdb" / "EmoLabel").mkdir(parents=True)
+    (tmp_path / "rafdb" / "EmoLabel" / "list_patition_label.txt").touch()
+    refused = mien("tables", "run", "alt-1a", "--data", tmp_path, "--out", tmp_path / "out", "--split", "PublicTest")
+    assert (refused.code, "a table that tests on PrivateTest" in refused.err) == (1, True)
+
+
 def test_what_cannot_be_made_is_refused_before_anything_is_written(mien: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name, why in (("alt-1a", "rafdb at"), ("alt-1b", "one of ferplus, fer2013, megaface"), ("alt-9", "the id of a table")):
@@ -266,9 +318,14 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(mien: Command
 
 
 def test_they_are_listed_and_shown(mien: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "rafdb").mkdir()
+    (tmp_path / "rafdb" / "EmoLabel").mkdir(parents=True)
+    (tmp_path / "rafdb" / "EmoLabel" / "list_patition_label.txt").touch()
+    (tmp_path / "megaface").mkdir()
+    (tmp_path / "fer2013").mkdir()
+    (tmp_path / "fer2013" / ".fer2013.csv").touch()
     listed = json.loads(mien("tables", "list", "--data", tmp_path, "--json").out)["tables"]
     assert next(one for one in listed if one["id"] == "alt-1a")["there"] == ["rafdb"]
+    assert next(one for one in listed if one["id"] == "dal-3")["missing"] == ["fer2013"]
     assert "fn2en-5" in mien("tables", "list").out
     shown = json.loads(mien("tables", "show", "dal-5", "--json", "--seeds", 2).out)
     assert [command.split()[1] for command in shown["commands"]] == ["import", "train", "train", "evaluate", "evaluate"]

@@ -16,6 +16,7 @@ from mien.experiments.protocols import _in_its_way, cross_database, find_protoco
 from mien.experiments.settings import Grid
 from mien.experiments.tested_set import choose_tested_set
 
+PSEUDO = f'{SMALL}\nunlabeled_batch = 16\nunlabeled = {{ technique = "pseudo_label", weight = 1.0, start = 0, ramp = 0 }}\n'
 SAID = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 
 
@@ -52,6 +53,76 @@ def test_a_database_is_imported_once_and_all_folds_are_run(jaffe: Path, recipe: 
     jaffe.rename(tmp_path / "elsewhere")
     with pytest.raises(MienError, match="choose another --out"):
         run_protocol(name, tmp_path / "elsewhere", grid, out)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_fer2013_is_measured_on_the_splits_that_its_protocol_names(
+    mien: Command, recipe: str, tmp_path: Path, private: bool
+) -> None:
+    """Where a copy lacks one, the message names the protocol that does without."""
+    draw, lines = np.random.default_rng(0), ["emotion,pixels,Usage"]
+    for split, count in (("Training", 8), ("PublicTest", 3), *([("PrivateTest", 4)] if private else [])):
+        for number in range(7 * count):
+            pixels = draw.integers(0, 60, 48 * 48) + 25 * (number % 7)
+            lines.append(f"{number % 7},{' '.join(map(str, pixels))},{split}")
+    (tmp_path / "fer").mkdir()
+    (tmp_path / "fer" / "fer2013.csv").write_text("\n".join(lines))
+    words = [tmp_path / "fer", "--recipes", recipe, "--seeds", 1, "--out"]
+    done = mien("protocol", "fer2013", *words, tmp_path / "out")
+    if private:
+        assert done.code == 0, done.err
+        (file,) = (tmp_path / "out" / "comparison" / "runs").glob("*/result.json")
+        result = json.loads(file.read_text())
+        assert (result["tested_split"], result["tested"]) == ("PrivateTest", 28)
+        assert (result["train_labels"], result["validation_labels"]) == (56, 21)
+        assert "validation: 21, published 3,589" in done.err
+    else:
+        assert (done.code, "mien protocol" in done.err) == (1, False)
+        said = done.err.replace("\n", " ")
+        assert "the split PrivateTest for fer2013" in said
+        assert "found PublicTest, Training; measure by fer2013:public instead" in said
+        assert not (tmp_path / "out" / "faces").exists()
+    done = mien("protocol", "fer2013:public", *words, tmp_path / "public")
+    assert done.code == 0, done.err
+    (file,) = (tmp_path / "public" / "comparison" / "runs").glob("*/result.json")
+    result = json.loads(file.read_text())
+    assert (result["tested_split"], result["tested"]) == ("PublicTest", 21)
+    assert result["train_labels"] + result["validation_labels"] == 56
+
+
+@pytest.mark.parametrize("name", ["casia_webface", "imdb_wiki", "liris_cse", "megaface"])
+def test_databases_without_labels_are_refused_before_they_are_imported(
+    mien: Command, recipe: str, tmp_path: Path, name: str
+) -> None:
+    done = mien("protocol", name, tmp_path, "--recipes", recipe, "--out", tmp_path / "out")
+    assert (done.code, f"{name}, without any" in done.err.replace("\n", " ")) == (1, True)
+    assert not (tmp_path / "out").exists()
+    assert "mien protocol" not in mien("databases", name).out
+    assert "mien protocol rafdb:PROTOCOL" in mien("databases", "rafdb").out
+
+
+def test_databases_are_listed_with_classes_and_counts(mien: Command) -> None:
+    rows = [line.replace(" ", "").split("│")[1:5] for line in mien("databases").out.splitlines() if "│" in line]
+    told = {row[0]: tuple(row[2:4]) for row in rows if row[0]}
+    assert told["rafdb"] == ("7", "15,339")
+    assert (told["megaface"], told["imdb_wiki"]) == (("none", "4,753,320"), ("none", "-"))
+    assert told["ferplus"] == ("8", "32,140+"), "of PrivateTest nobody publishes the number"
+    one = mien("databases", "rafdb").out
+    assert "classes: anger, disgust, fear, happiness, neutral, sadness, surprise" in one
+    assert "test: 3,068 (surprise 329" in one.replace("\n", " ")
+    assert "no numbers are published" in mien("databases", "imdb_wiki").out
+    found = json.loads(mien("databases", "fer2013", "--json").out)
+    assert (len(found["classes"]), found["counts"]["PrivateTest"]) == (7, {"": 3_589})
+    assert json.loads(mien("databases", "--json").out)["databases"]["jaffe"]["counts"][""]["anger"] == 30
+
+
+def test_folds_of_nobody_are_refused_before_anything_is_imported(recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "fer").mkdir()
+    pixels = " ".join(["7"] * 48 * 48)
+    (tmp_path / "fer" / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n")
+    with pytest.raises(MienError, match="who is on its faces, to make folds of fer2013"):
+        run_protocol("fer2013", tmp_path / "fer", Grid((recipe,), folds=3), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_folds_are_the_protocols_or_where_it_has_none_those_asked_for(recipe: str) -> None:
@@ -115,6 +186,51 @@ def test_sets_that_cannot_be_crossed(recipe: str, tmp_path: Path) -> None:
     strange.save(tmp_path / "strange")
     with pytest.raises(MienError, match="labeled faces of class0"):
         cross_database([tmp_path / "a" / "set", tmp_path / "strange"], grid, tmp_path / "out")
+
+
+def test_all_pairs_are_looked_at_before_one_is_trained(recipe: str, tmp_path: Path) -> None:
+    """Here the last set lacks, or shares no class: both names are in the message."""
+    for name, seed in (("one", 1), ("two", 2)):
+        bright_faces(30, seed=seed).save(tmp_path / name)
+    faces = bright_faces(30, seed=3)
+    FaceSet.from_arrays(faces.faces(), faces.labels, classes=("x", "y", "z")).save(tmp_path / "strange")
+    for last in ("strange", "nowhere"):
+        with pytest.raises(MienError, match=f"to train on one and test on {last}"):
+            cross_database([tmp_path / name for name in ("one", "two", last)], Grid((recipe,), seeds=1), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_crossed_sets_give_unlabeled_faces(tmp_path: Path) -> None:
+    """Those of the set that is tested on, without its test faces; a set without splits has none to give."""
+    (tmp_path / "pseudo.toml").write_text(PSEUDO)
+    grid = Grid((str(tmp_path / "pseudo.toml"),), seeds=1)
+    for name, seed, count in (("one", 1, 60), ("two", 2, 40)):
+        bright_faces(count, seed=seed).save(tmp_path / name)
+    sets = [tmp_path / "one", tmp_path / "two"]
+    figures = cross_database(sets, grid, tmp_path / "out", unlabeled=True)
+    trained = [int((FaceSet.open(path).values("split") == "train").sum()) for path in sets]
+    assert [one.line.unlabeled_faces for one in figures] == [trained[1], trained[0]]
+    figures = cross_database(sets, grid, tmp_path / "alone")
+    assert [one.line.unlabeled_faces for one in figures] == [0, 0]
+    faces = bright_faces(30, seed=3)
+    FaceSet.from_arrays(faces.faces(), faces.labels, classes=faces.classes).save(tmp_path / "whole")
+    with pytest.raises(MienError, match="to train on one and test on whole"):
+        cross_database([tmp_path / "one", tmp_path / "whole"], grid, tmp_path / "none", unlabeled=True)
+
+
+def test_crossed_runs_that_fail_are_told(mien: Command, recipe: str, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        bright_faces(40, seed=seed).save(tmp_path / name)
+    words = ["--recipes", recipe, "--seeds", 1, "--set", "stages.0.lr=1e30"]
+    done = mien("protocol", "cross", tmp_path / "one", tmp_path / "two", *words, "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "one to two, plain failed: " in done.out
+    assert "two to one, plain failed: " in done.out
+    assert "plain failed" not in done.err
+    with (tmp_path / "out" / "cross.csv").open() as file:
+        assert all(row["failed"] for row in csv.DictReader(file))
+    done = mien("protocol", "jaffe", tmp_path / "one", *words, "--unlabeled", "--out", tmp_path / "out2")
+    assert (done.code, "--unlabeled" in done.err) == (2, True)
 
 
 def test_on_the_command_line(mien: Command, jaffe: Path, recipe: str, tmp_path: Path) -> None:

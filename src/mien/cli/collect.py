@@ -54,6 +54,8 @@ def collect(
         done = collect_faces(asked, out, workers or os.cpu_count() or 1, bar)
     for name, reason in done.faults.items():
         note(f"{name} was asked no more: {reason}")
+    for name, told in done.failures.items():
+        note(f"{name}: {told}")
     refused = f", {quantity(sum(done.refused.values()), 'address', 'addresses')} gave none" if done.refused else ""
     told = f"{quantity(len(done.faces), 'face')} of {quantity(done.pictures, 'picture')} -> {out / FACES}{refused}"
     print_result(as_json, done.to_json() | {"out": str(out / FACES)}, told, "labels are doubtful: nobody has looked at them")

@@ -24,6 +24,9 @@ def protocol(
     recipes: Annotated[str, setting(Grid, "recipes", form="Separated by commas: a,b,c.", read=comma_list)],
     out: Annotated[Path, typer.Option(help="A new folder, or that of an earlier call, which goes on.")],
     seeds: Annotated[int, setting(Grid, "seeds")] = 5,
+    unlabeled: Annotated[
+        bool, typer.Option("--unlabeled", help="For cross: learn from training faces of the set that is tested on, unlabeled.")
+    ] = False,
     also: Annotated[Path | None, setting(Grid, "also", metavar="FACESET")] = None,
     also_labels: Annotated[int | None, setting(Grid, "also_labels")] = None,
     model: Annotated[str | None, setting(Grid, "model")] = None,
@@ -53,9 +56,13 @@ def protocol(
     grid = settings_from(Grid, asked | {"device": device, "threads": threads})
     if name == "cross":
         with progress_bar(quiet=as_json, single=True) as bar:
-            figures = cross_database(faces, grid, out, bar, jobs, cluster)
+            figures = cross_database(faces, grid, out, bar, jobs, cluster, unlabeled)
         print_result(as_json, {"figures": _values(figures), "out": str(out / CROSS)}, *_cross_tables(figures), out / CROSS)
+        if any(one.failed for one in figures):
+            raise typer.Exit(1)
         return
+    if unlabeled:
+        raise typer.BadParameter("expected cross, which tests on other sets", param_hint="--unlabeled")
     if len(faces) != 1:
         raise typer.BadParameter(f"expected the folder of one database, found {len(faces)}", param_hint="FACES")
     with progress_bar(quiet=as_json, single=True) as bar:
@@ -85,4 +92,5 @@ def _cross_tables(figures: "tuple[CrossFigure, ...]") -> "list[TextTable | str]"
             table.add_row(train, *("-" if line is None else percent(line.accuracy.mean) for line in lines))
         told.append(table)
     told.append("accuracy: a row is what was learned from, a column what was tested on")
-    return [*told, *dict.fromkeys(f"{one.train} to {one.test}: {note}" for one in figures for note in one.notes)]
+    told += dict.fromkeys(f"{one.train} to {one.test}: {note}" for one in figures for note in one.notes)
+    return [*told, *(f"{one.train} to {one.test}, {one.line.recipe} failed: {why}" for one in figures for why in one.failed)]

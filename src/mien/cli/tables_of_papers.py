@@ -21,6 +21,12 @@ TableId = Annotated[str, typer.Argument(metavar="ID", help="A table, as mien tab
 Small = Annotated[bool, typer.Option("--small", help="Small recipes, faces of 48 pixels, few epochs: to see that all works.")]
 Seeds = Annotated[int, whole_number("How many seeds.")]
 Jobs = Annotated[int, whole_number("Runs at a time of a comparison.", 1, 1000)]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of FER2013 and FER+ to test on, for copies without PrivateTest: PublicTest.", show_default="PrivateTest"
+    ),
+]
 DATA = "Folder of the databases; each lies in a folder of its name, as mien databases says."
 
 
@@ -56,6 +62,7 @@ def show(
     small: Small = False,
     seeds: Seeds = 5,
     jobs: Jobs = 1,
+    split: Split = None,
     as_json: Json = False,
 ) -> None:
     """Show a table: how it is measured, its figures as printed, and the commands that measure the same."""
@@ -64,7 +71,7 @@ def show(
 
     found = find_table(table)
     there = found.databases + found.further if data is None else found.there(data)
-    asked = TableRequest("DATA" if data is None else str(data), out, seeds, jobs, small, there)
+    asked = TableRequest("DATA" if data is None else str(data), out, seeds, jobs, small, there, split)
     given = [str(command) for command in commands_of(found, asked)]
     values = {
         **{name: getattr(found, name) for name in ("id", "paper", "title", "protocol", "departs", "databases", "further")},
@@ -94,6 +101,7 @@ def run(
     small: Small = False,
     seeds: Seeds = 5,
     jobs: Jobs = 1,
+    split: Split = None,
     cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
@@ -105,7 +113,7 @@ def run(
     from mien.experiments.paper_tables.entries import find_table
     from mien.experiments.paper_tables.run_table import make_table
 
-    asked = TableRequest(str(data), str(out), seeds, jobs, small, cluster=cluster)
+    asked = TableRequest(str(data), str(out), seeds, jobs, small, split=split, cluster=cluster)
     made = make_table(find_table(table), asked, _runner(context), note)
     files = [out / name for name in ("table.csv", "report.html")]
     values = {"table": made.table.id, "small": small, "figures": made.rows(), "notes": made.notes, "failed": made.failed}
@@ -152,7 +160,8 @@ def _measured(made: "MadeTable") -> "TextTable":
     from mien.cli.tables import narrow_table
 
     headers = ("method", "faces", "figure", "published", "measured", "difference", "seeds")
-    table = narrow_table(*headers, title=f"{made.table.id}, with 95 % intervals over seeds")
+    intervals = f", with 95 % intervals over {made.intervals}" if made.intervals else ""
+    table = narrow_table(*headers, title=f"{made.table.id}{intervals}")
     for one in made.figures:
         printed, known = one.printed, one.mean == one.mean
         interval = f" ({one.low:.2f} to {one.high:.2f})" if one.low == one.low else ""

@@ -7,7 +7,7 @@ import csv
 import io
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,19 @@ class Collected:
     """How many faces were left out as near-duplicates of others."""
     faults: Mapping[str, str]
     """Why engines were asked no more, by their names."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """How many pages of results failed of engines that were asked on, and why the last one did, by their names."""
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as plain values for JSON."""
         counts = np.bincount(self.faces.labels, minlength=len(self.faces.classes)).tolist()
         told = {"faces": len(self.faces), "labels": dict(zip(self.faces.classes, counts, strict=True))}
         told |= {"pictures": self.pictures, "refused": dict(self.refused)}
-        return told | {"duplicates": self.duplicates, "faults": dict(self.faults), "checksum": self.faces.info.checksum}
+        return (
+            told
+            | {"duplicates": self.duplicates, "faults": dict(self.faults), "failures": dict(self.failures)}
+            | {"checksum": self.faces.info.checksum}
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def _collected(
 def _write_down(found: Downloads, out: Path) -> None:
     """Write the list of pictures, and what became of the others. Raises MienError where there is no picture."""
     if not found.kept:
-        why = [f"{name}: {reason}" for name, reason in found.faults.items()]
+        why = [f"{name}: {reason}" for name, reason in (found.faults | found.failures).items()]
         why += [f"{count} times {reason}" for reason, count in found.refused.most_common(3)]
         told = f"none ({'; '.join(why)})" if why else "none"
         raise MienError("at least one picture", told, "try other engines or words, or come back another day")
@@ -150,7 +156,7 @@ def _write_down(found: Downloads, out: Path) -> None:
         place = f"{PICTURES}/{one.file}"
         table.writerow((place, one.label, one.engine, one.address, one.page, one.words, one.language, one.time, one.license))
     write_atomically(out / LIST, file.getvalue().encode())
-    values = {"pictures": len(found.kept), "refused": found.refused, "faults": found.faults}
+    values = {"pictures": len(found.kept), "refused": found.refused, "faults": found.faults, "failures": found.failures}
     write_atomically(out / DOWNLOADS, to_json(values).encode())
 
 

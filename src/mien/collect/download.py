@@ -42,6 +42,8 @@ class Downloads:
     """How many addresses gave no picture, by reason."""
     faults: dict[str, str] = field(default_factory=dict)
     """Why engines were asked no more, by their names."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """How many searches failed of engines that were asked on, and why the last one did, by their names."""
 
 
 class Downloader:
@@ -53,7 +55,7 @@ class Downloader:
         self.done = Downloads()
         self._limits = replace(limits, bytes=min(limits.bytes, most_bytes))
         self._progress = progress
-        self._failures = Counter[str]()
+        self._failures, self._lost = Counter[str](), Counter[str]()
         self._empty, self._told = Counter[str](), set[str]()
         self._failed = 0
         self._seen = set[str]()
@@ -82,6 +84,9 @@ class Downloader:
             if name not in self._told:
                 reason = f"no pictures for {quantity(count, 'search', 'searches')}; it may keep programs out"
                 self.done.faults.setdefault(name, reason)
+        self.done.failures = {name: told for name, told in self.done.failures.items() if name not in self.done.faults}
+        for name, told in self.done.failures.items():
+            self._progress.say(f"{name}: {told}")
         return self.done
 
     def _hits(self, name: str, engine: Engine, words: SearchWords) -> Iterator[Hit]:
@@ -104,7 +109,10 @@ class Downloader:
             found = ResultsPage(tuple(map(_short, filter(_is_whole, engine.hits(content)))))
         except (RefusedError, ValueError) as error:
             self._failures[name] += 1
+            self._lost[name] += 1
             reason = error.reason if isinstance(error, RefusedError) else f"a page that cannot be read ({error})"
+            lost = quantity(self._lost[name], "page of results", "pages of results")
+            self.done.failures[name] = plain_text(f"{lost} could not be had, the last for {reason}")
             if self._failures[name] >= FAILURES or (isinstance(error, RefusedError) and not error.passing):
                 self.done.faults[name] = plain_text(reason)
                 self._progress.say(f"{name} is asked no more: {reason}")

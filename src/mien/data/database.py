@@ -39,6 +39,12 @@ class PublishedProtocol:
     """Which of the five papers measure so."""
     ascending: bool = False
     """Whether folds are groups of people in the order of their names; else they are of about equal size."""
+    test: str = ""
+    """The database's name of the split to test on; empty where it is called test, or where folds are tested on."""
+    validation: str = ""
+    """The database's name of the split that validates; empty where it is called validation, or where there is none."""
+    measured: bool = True
+    """Whether recipes can be compared so; False for faces without labels of expressions, which others learn from."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Database:
     protocols: Mapping[str, PublishedProtocol] = field(default_factory=dict)
     """By name."""
 
+    @property
+    def measured(self) -> dict[str, PublishedProtocol]:
+        """The protocols by which recipes can be compared."""
+        return {name: one for name, one in self.protocols.items() if one.measured}
+
     def info(self, *, classes: tuple[str, ...], side: int, name: str, alignment: str, color: bool = False) -> Info:
         """What holds for a face set of this database, under its terms."""
         return Info(
@@ -84,6 +95,12 @@ def require_places(folder: Path, places: Sequence[Place], name: str) -> None:
             raise MienError(
                 f"{place.holds} at {folder / known}", "nothing there", f"see what must lie where: mien databases {name}"
             )
+
+
+def holds_some(folder: Path, places: Sequence[Place]) -> bool:
+    """Whether there is anything at one of these places in `folder`. Hidden files are passed over."""
+    patterns = ("/".join("[!.]*" if "<" in part else part for part in place.path.split("/")) for place in places)
+    return any(next(folder.glob(pattern), None) is not None for pattern in patterns)
 
 
 def count_differences(faces: FaceSet, published: Counts) -> list[str]:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mien.data.database import Database, count_differences
+from mien.data.database import Counts, Database, count_differences
 from mien.data.faceset import FaceSet
 from mien.data.source import Source
 from mien.data.writer import FaceSetWriter
@@ -58,8 +58,36 @@ def known_databases() -> dict[str, Database]:
     return {name: facts for name, facts in found.items() if isinstance(facts, Database)}
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds as mien reads it unless told otherwise."""
+
+    classes: tuple[str, ...]
+    """Its classes; none where its faces have no labels of expressions."""
+    counts: Counts
+    """The numbers of faces that are published, by split and class; empty where none are."""
+
+    @property
+    def by_split(self) -> dict[str, int]:
+        """The published number of faces of each split; the split "" is the whole set."""
+        return {split: counts.get("", sum(counts.values())) for split, counts in self.counts.items()}
+
+
+def database_contents(name: str) -> Contents:
+    """What the published database of this name holds; nothing of it needs to be there."""
+    source = source_from(name, {"input": Path()})
+    facts = known_databases()[name]
+    unlabeled = bool(facts.protocols) and not facts.measured
+    return Contents(() if unlabeled else source.info().classes, source.published_counts())
+
+
 def import_source(
-    source: Source, out: Path, skip: int = 0, progress: Callable[[int, int], None] | None = None, test: float = 0.0
+    source: Source,
+    out: Path,
+    skip: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    test: float = 0.0,
+    splits: Mapping[str, str] | None = None,
 ) -> Imported:
     """Write all faces of `source` as a new face set at `out`, and open it.
 
@@ -69,6 +97,7 @@ def import_source(
 
     `test`: about this share becomes the split `test`, the rest `train`, in a source without splits. Whole subjects go (or
     sequences, or single faces, where there are no subjects), by a hash of their names: the same wherever they turn up.
+    `splits`: new names of splits, by the names that the source gives.
     """
     require_fitting(Share, test=test)
     require_fitting(CountOrZero, skip=skip)
@@ -76,13 +105,16 @@ def import_source(
         raise MienError("a test share from 0 to below 1", f"{test}", "give another")
     require_absent(out)
     rejected, notes = list[Rejected](), list[Rejected]()
-    total, count = source.total(), 0
+    total, count, renamed = source.total(), 0, splits or {}
     with _new_folders_removed(out), FaceSetWriter(out, source.info()) as writer:
         for block in source.blocks():
             rejected += block.rejected
             notes += block.notes
             if len(block.faces):
-                writer.add(block.faces, _with_splits(block.columns, test) if test else block.columns)
+                columns = _with_splits(block.columns, test) if test else dict(block.columns)
+                if renamed and "split" in columns:
+                    columns["split"] = [renamed.get(name, name) for name in _texts(columns["split"])]
+                writer.add(block.faces, columns)
             count += len(block.faces)
             if progress is not None:
                 progress(count + len(rejected), total)
@@ -90,7 +122,8 @@ def import_source(
         attach_rejected(writer, rejected)
         attach_rejected(writer, notes, NOTES)
     faces = FaceSet.open(out)
-    return Imported(faces, tuple(rejected), tuple(notes), tuple(count_differences(faces, source.published_counts())))
+    published = {renamed.get(split, split): counts for split, counts in source.published_counts().items()}
+    return Imported(faces, tuple(rejected), tuple(notes), tuple(count_differences(faces, published)))
 
 
 def _with_splits(columns: Mapping[str, Any], test: float) -> dict[str, Any]:

@@ -30,8 +30,9 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
 
 
 def imported(name: str, tree: Path, out: Path, **settings: Any) -> Imported:
-    """A face set of a tree."""
-    return import_source(source_from(name, {"input": tree, "side": 16, **settings}), out)
+    """A face set of a tree, with faces of 16 pixels unless another `side` is given; `side=None`: the source has one alone."""
+    asked = {"input": tree, "side": 16, **settings}
+    return import_source(source_from(name, {key: value for key, value in asked.items() if value is not None}), out)
 
 
 def labels_by_id(faces: FaceSet) -> dict[str, str]:

@@ -60,6 +60,12 @@ def test_labels_and_splits_of_folders(tmp_path: Path) -> None:
     assert len(faces) == 5
 
 
+def test_lists_are_told_by_their_edition(tmp_path: Path) -> None:
+    write_lists(tmp_path / "tree")
+    with pytest.raises(MienError, match="edition=lists"):
+        imported("affectnet", tmp_path / "tree", tmp_path / "set")
+
+
 def test_labels_splits_and_boxes_of_lists(tmp_path: Path) -> None:
     write_lists(tmp_path / "tree")
     faces = imported("affectnet", tmp_path / "tree", tmp_path / "set", edition="lists", classes="eight").faces

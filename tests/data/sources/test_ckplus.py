@@ -94,6 +94,18 @@ def test_labels_that_are_none(text: str, said: str, tmp_path: Path) -> None:
         imported("ckplus", tmp_path, tmp_path / "out")
 
 
+def test_hidden_files_and_capital_endings(tmp_path: Path) -> None:
+    """What a Mac leaves behind is passed over."""
+    write(tmp_path)
+    wanted = labels_by_id(imported("ckplus", tmp_path, tmp_path / "first").faces)
+    for room, ending in (("Emotion", "_00000005_emotion.txt"), ("cohn-kanade-images", "_00000006.png")):
+        write_text(tmp_path / f"{room}/S005/001/._S005_001{ending}", "Mac")
+    write_text(tmp_path / "Emotion/.Trash/001/S005_001_00000005_emotion.txt", "Mac")
+    for frame in (tmp_path / "cohn-kanade-images/S005/001").glob("[!.]*.png"):
+        frame.rename(frame.with_suffix(".PNG"))
+    assert labels_by_id(imported("ckplus", tmp_path, tmp_path / "second").faces) == wanted
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_other_encodings_and_separators_of_numbers(encoding: str, tmp_path: Path) -> None:
     write(tmp_path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published import facts_are_whole, imported, labels_by_id, write_picture, write_text
+from published import each_missing, facts_are_whole, imported, labels_by_id, write_picture, write_text
 
 from mien import MienError
 from mien.data.sources.jaffe import Jaffe
@@ -51,6 +51,11 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         imported("jaffe", tmp_path, tmp_path / "out")
     with pytest.raises(MienError, match="mien databases jaffe"):
         imported("jaffe", tmp_path / "elsewhere", tmp_path / "out")
+
+
+def test_each_missing_thing_is_named(tmp_path: Path) -> None:
+    """Pictures are not counted: only where there is none, one is missing."""
+    each_missing("jaffe", lambda folder: write_picture(folder / "KA.AN1.39.tiff", (32, 32)), tmp_path)
 
 
 def test_facts() -> None:

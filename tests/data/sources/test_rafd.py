@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from published import facts_are_whole, imported, labels_by_id, write_picture
+from published import each_missing, facts_are_whole, imported, labels_by_id, write_picture
 
 from mien import MienError
 from mien.data.sources.rafd import Rafd
@@ -75,6 +75,15 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         imported("rafd", tmp_path, tmp_path / "out")
     with pytest.raises(MienError, match="mien databases rafd"):
         imported("rafd", tmp_path / "elsewhere", tmp_path / "out")
+
+
+def test_each_missing_thing_is_named(tmp_path: Path) -> None:
+    """Pictures are not counted: only where there is none, one is missing."""
+    each_missing(
+        "rafd",
+        lambda folder: write_picture(folder / "Rafd090_28_Caucasian_male_angry_frontal.jpg", (34, 51), mode="RGB"),
+        tmp_path,
+    )
 
 
 def test_facts() -> None:

@@ -51,6 +51,15 @@ def test_lines_that_are_none(line: str, tmp_path: Path) -> None:
         imported("rafdb", tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("again", ["train_00001.jpg 3", "train_00001 5"])
+def test_a_face_that_is_listed_twice(again: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    with (tmp_path / "EmoLabel/list_patition_label.txt").open("a") as file:
+        file.write(again + "\n")
+    with pytest.raises(MienError, match="train_00001 in lines 1 and 4"):
+        imported("rafdb", tmp_path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("box", ["10 5 nan 45", "10 5 10 45", "200 5 240 45", "-9000 -9000 9000 9000", "-1e308 0 1 1e308"])
 def test_boxes_that_do_not_fit(box: str, tmp_path: Path) -> None:
     write(tmp_path)

@@ -12,7 +12,7 @@ from mien import MienError
 from mien.data.sources.tfd import Tfd
 
 CODES = [-1, 1, 4, 7, 6]
-FOLDS = [[0, 0, 0, 0, 0], [1, 2, 3, 1, 1], [2, 3, 1, 1, 1], [3, 1, 2, 1, 1], [1, 1, 1, 1, 3]]
+FOLDS = [[0, 0, 0, 0, 0], [1, 2, 3, 1, 1], [2, 3, 1, 1, 1], [3, 1, 2, 1, 1], [1, 2, 3, 1, 1]]
 
 
 def arrays(side: int = 48) -> dict[str, Any]:
@@ -43,8 +43,26 @@ def test_labels_people_and_the_splits_of_a_fold(tmp_path: Path) -> None:
 def test_other_folds_and_no_faces_without_label(tmp_path: Path) -> None:
     write(tmp_path / "tree")
     faces = imported("tfd", tmp_path / "tree", tmp_path / "set", side=48, fold=3, unlabeled=False).faces
-    assert faces.values("split").tolist() == ["test", "train", "validation", "train"]
+    assert faces.values("split").tolist() == ["test", "train", "validation", "test"]
     assert (faces.labels >= 0).all()
+
+
+def test_a_person_in_two_splits_is_refused(tmp_path: Path) -> None:
+    """Of another fold, in which they are in one, the file is read."""
+    folds = np.array(FOLDS, np.uint8)
+    folds[4, 0] = 3
+    savemat(tmp_path / "TFD_48x48.mat", {**arrays(), "folds": folds})
+    with pytest.raises(MienError, match=r"found person 0 in train \(face 1\) and test \(face 4\)"):
+        imported("tfd", tmp_path, tmp_path / "set", side=48)
+    assert len(imported("tfd", tmp_path, tmp_path / "set", side=48, fold=2).faces) == 5
+
+
+def test_unlabeled_faces_are_with_their_people(tmp_path: Path) -> None:
+    people = np.array([2, 0, 1, 2, 0], np.float64)[:, None]
+    savemat(tmp_path / "TFD_48x48.mat", {**arrays(), "labs_id": people})
+    faces = imported("tfd", tmp_path, tmp_path / "set", side=48).faces
+    assert faces.values("split").tolist() == ["test", "train", "validation", "test", "train"]
+    assert faces.labels[0] == -1
 
 
 def test_the_larger_file(tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ class Affectnet(Source):
     def blocks(self) -> Iterator[FaceBlock]:
         """Faces with id, label and split. Raises MienError where something is missing."""
         folders = self.edition == "folders"
+        if folders and (self.input / "training.csv").is_file() and not (self.input / "train_set").exists():
+            found = "training.csv, a list of the edition before 2021"
+            raise MienError(f"train_set and val_set in {self.input}", found, "give `edition=lists`")
         require_places(self.input, [place for place in self.facts.places if ("_set/" in place.path) == folders], "affectnet")
         pictures = self._from_folders() if folders else self._from_lists()
         yield from read_labeled_pictures(pictures, ("split",), self.side, self.color, self.limits)

@@ -37,7 +37,7 @@ class CasiaWebface(Source):
         get="ask its authors at the Institute of Automation (CASIA) for the agreement; copies by others may have other names",
         places=(Place("<0000045>/<001.jpg>", "pictures, in a folder for each person, who is a number"),),
         layout_source="code that reads it",
-        protocols={"people": PublishedProtocol("pretraining: a network learns who is who", {}, 0, ("DAL",))},
+        protocols={"people": PublishedProtocol("pretraining: a network learns who is who", papers=("DAL",), measured=False)},
     )
 
     input: Path

@@ -107,13 +107,13 @@ class Ckplus(Source):
 
     def _pictures(self) -> Iterator[LabeledPicture]:
         names = self._names()
-        for file in sorted((self.input / "Emotion").glob("*/*/*_emotion.txt")):
+        for file in sorted((self.input / "Emotion").glob("[!.]*/[!.]*/[!.]*_emotion.txt")):
             subject, sequence = file.parts[-3:-1]
             code = read_numbers(file, 1, 1)[0, 0]
             if code not in range(len(CODES)):
                 raise MienError(f"a label from 0 to {len(CODES) - 1} in {file}", f"{code:g}", "take the file as it was published")
             name = CODES[int(code)]
-            frames = sorted((self.input / "cohn-kanade-images" / subject / sequence).glob("*.png"))
+            frames = sorted((self.input / "cohn-kanade-images" / subject / sequence).glob("[!.]*.[pP][nN][gG]"))
             if len(frames) <= self.last:
                 found = f"{len(frames)} in {self.input / 'cohn-kanade-images' / subject / sequence}"
                 raise MienError(f"more than {self.last} frames of a labeled sequence", found, "unpack the frames again")

@@ -31,6 +31,18 @@ LABELS = np.array([BASIC.index(name) for name in EMOTIONS])
 """Our label for each code."""
 TRAINING = (3995, 436, 4097, 7215, 4830, 3171, 4965)
 """Training faces by code (DAL, Table 2)."""
+PROTOCOLS = {
+    "standard": PublishedProtocol(
+        "train on Training, validate on PublicTest, test on PrivateTest",
+        papers=("ALT", "DAL"),
+        test="PrivateTest",
+        validation="PublicTest",
+    ),
+    "public": PublishedProtocol(
+        "for copies without PrivateTest: train on Training, a part of which validates, and test on PublicTest", test="PublicTest"
+    ),
+}
+"""How is measured on its faces; on FER+ too."""
 TESTS = {"PublicTest": 3589, "PrivateTest": 3589}
 """Faces of the other splits; their classes are published for no split alone."""
 
@@ -71,11 +83,7 @@ class Fer2013(Source):
         get="download the data of Kaggle's contest on facial expressions (2013)",
         places=(Place("fer2013.csv", "a row for each face: emotion (0 to 6), pixels (2,304 gray values) and Usage"),),
         layout_source="the file that its authors publish",
-        protocols={
-            "standard": PublishedProtocol(
-                "train on Training, validate on PublicTest, test on PrivateTest", {}, 0, ("ALT", "DAL")
-            ),
-        },
+        protocols=PROTOCOLS,
     )
 
     input: Path

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass as plain
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from pydantic.dataclasses import dataclass
 from typing_extensions import override
 
-from mien.data.database import Database, Place, PublishedProtocol
+from mien.data.database import Database, Place
 from mien.data.format import Info
 from mien.data.source import FaceBlock, Source
 from mien.data.sources import fer2013
@@ -86,9 +87,7 @@ class FerPlus(Source):
             Place("<FER2013Train>/<fer0000000.png>", "and the faces beside them"),
         ),
         layout_source="the read-me and the scripts of its authors",
-        protocols={
-            "standard": PublishedProtocol("train on Training, validate on PublicTest, test on PrivateTest", {}, 0, ("ALT",)),
-        },
+        protocols=fer2013.PROTOCOLS | {"standard": replace(fer2013.PROTOCOLS["standard"], papers=("ALT",))},
     )
 
     input: Path
@@ -129,7 +128,7 @@ class FerPlus(Source):
     def _folders(self) -> dict[str, str]:
         found = {name: split for name, split in FOLDERS.items() if (self.input / name).is_dir()}
         if not found:
-            wanted = f"fer2013.csv and fer2013new.csv, or {', '.join(FOLDERS)}, in {self.input}"
+            wanted = f"{self.input / 'fer2013new.csv'} and fer2013.csv, or {self.input / 'FER2013Train'} and its like"
             raise MienError(wanted, "neither", "give the folder that holds them")
         return found
 

@@ -51,7 +51,9 @@ class ImdbWiki(Source):
         layout_source="its authors' page, and code that reads it",
         protocols={
             "children": PublishedProtocol(
-                "about 3,000 children of 1 to 10 years, 1,154 after a look at all, without labels, beside CAFE", {}, 0, ("ALT",)
+                "about 3,000 children of 1 to 10 years, 1,154 after a look at all, without labels, beside CAFE",
+                papers=("ALT",),
+                measured=False,
             ),
         },
     )

@@ -74,7 +74,7 @@ class Jaffe(Source):
         files = sorted(self.input.glob("[!.]*.tiff"))
         if not files:
             todo = "give the folder that holds them: see mien databases jaffe"
-            raise MienError(f"pictures such as KA.AN1.39.tiff in {self.input}", "none", todo)
+            raise MienError(f"pictures such as {self.input / 'KA.AN1.39.tiff'}", "none", todo)
         for file in files:
             said = NAME.fullmatch(file.name)
             if said is None or said[2] not in CODES:

@@ -90,9 +90,12 @@ class Kdef(Source):
         folders = sorted(self.input.glob("[AB][FM][0-9][0-9]"))
         if not folders:
             todo = "give the folder that holds them: see mien databases kdef"
-            raise MienError(f"folders such as AF01 in {self.input}", "none", todo)
+            raise MienError(f"folders such as {self.input / 'AF01'}", "none", todo)
         for folder in folders:
-            for file in sorted(folder.glob("[!.]*.[jJ][pP][gG]")):
+            files = sorted(folder.glob("[!.]*.[jJ][pP][gG]"))
+            if not files:
+                raise MienError(f"pictures such as {folder / folder.name}AFS.JPG", "none", "unpack the folder again")
+            for file in files:
                 stem = RENAMED.get(file.stem.upper(), file.stem.upper())
                 said = NAME.fullmatch(stem)
                 if said is None or not stem.startswith(folder.name):

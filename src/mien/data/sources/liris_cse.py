@@ -43,7 +43,11 @@ class LirisCse(Source):
             ),
         ),
         layout_source="code that reads its videos",
-        protocols={"unlabeled": PublishedProtocol("1,389 faces of 7 children without labels, beside CAFE", {}, 0, ("ALT",))},
+        protocols={
+            "unlabeled": PublishedProtocol(
+                "1,389 faces of 7 children without labels, beside CAFE", papers=("ALT",), measured=False
+            )
+        },
     )
 
     input: Path

@@ -49,7 +49,10 @@ class Megaface(Source):
         layout_source="code that reads it, and the read-me of DiveFace, which names its crops",
         protocols={
             "unlabeled": PublishedProtocol(
-                "about 311,000 faces without labels, beside RAF-DB or FER+", {"part": "distractors", "share": 0.303}, 0, ("ALT",)
+                "about 311,000 faces without labels, beside RAF-DB or FER+",
+                {"part": "distractors", "share": 0.303},
+                papers=("ALT",),
+                measured=False,
             ),
         },
     )

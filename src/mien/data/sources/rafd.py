@@ -102,7 +102,7 @@ class Rafd(Source):
         files = sorted(self.input.glob("[!.]*.jpg"))
         if not files:
             todo = "give the folder that holds them: see mien databases rafd"
-            raise MienError(f"pictures such as Rafd090_28_Caucasian_male_angry_frontal.jpg in {self.input}", "none", todo)
+            raise MienError(f"pictures such as {self.input / 'Rafd090_28_Caucasian_male_angry_frontal.jpg'}", "none", todo)
         for file in files:
             said = NAME.fullmatch(file.name)
             if said is None or said[3] not in WORDS:

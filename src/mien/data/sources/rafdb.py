@@ -81,8 +81,12 @@ class Rafdb(Source):
         yield from read_labeled_pictures(self._pictures(), ("split",), self.side, self.color, self.limits)
 
     def _pictures(self) -> Iterator[LabeledPicture]:
-        for _, (name, code) in stream_lines(self.input / LIST, 2, " "):
+        lines = dict[str, int]()
+        for line, (name, code) in stream_lines(self.input / LIST, 2, " "):
             stem, split = name.removesuffix(".jpg"), name.partition("_")[0]
+            if lines.setdefault(stem, line) != line:
+                found = f"{stem[:100]} in lines {lines[stem]} and {line}"
+                raise MienError(f"each face once in {self.input / LIST}", found, "take the file as it was published")
             if code not in "1234567" or len(code) != 1 or split not in ("train", "test"):
                 wanted = f"a name that begins with train or test, and a code from 1 to {len(CODES)}, in {self.input / LIST}"
                 raise MienError(wanted, f"{name[:100]} {code[:20]}", "take the file as it was published")

@@ -38,9 +38,10 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, config=STRICT)
 class Tfd(Source):
-    """The labeled faces with the splits of one of its five folds, and those without label in the split train.
+    """The labeled faces with the splits of one of its five folds, and those without label.
 
-    No person is in two splits of a fold. Ids are tfd000000 and on, by row. The file is held in memory while it is read.
+    No person is in two splits: faces without label are where the labeled ones of their person are, and others in train. Ids are
+    tfd000000 and on, by row. The file is held in memory while it is read.
     """
 
     facts: ClassVar[Database] = Database(
@@ -58,7 +59,7 @@ class Tfd(Source):
         layout_source="the loaders of pylearn2, Fuel and lisa_emotiw",
         protocols={
             f"fold{number}": PublishedProtocol(
-                "train on train, validate on validation, test on test; the mean of the five folds is told",
+                "train on train, validate on validation, test on test; papers tell the mean of the five folds",
                 {"fold": number},
                 0,
                 ("FN2EN",),
@@ -100,19 +101,41 @@ class Tfd(Source):
         parts = _whole(path, "folds", content["folds"][:, self.fold - 1], 0, len(PARTS) - 1)
         codes = _whole(path, "labs_ex", content["labs_ex"].reshape(-1), -1, len(CODES))
         people = _whole(path, "labs_id", content["labs_id"].reshape(-1), -1, 1 << 31)
-        lost = np.flatnonzero((parts > 0) & (codes < 1))
+        labeled = parts > 0
+        lost = np.flatnonzero(labeled & (codes < 1))
         if len(lost):
             raise MienError(f"a label for every face of a fold in {path}", f"none for face {lost[0]}", TODO)
-        rows = np.arange(len(parts)) if self.unlabeled else np.flatnonzero(parts > 0)
+        parts = _with_their_people(path, parts, people)
+        rows = np.arange(len(parts)) if self.unlabeled else np.flatnonzero(labeled)
         for first in range(0, len(rows), BLOCK_FACES):
             some = rows[first : first + BLOCK_FACES]
             columns = {
                 "id": [f"tfd{row:06d}" for row in some],
-                "label": LABELS[np.where(parts[some] > 0, codes[some], 0)],
+                "label": LABELS[np.where(labeled[some], codes[some], 0)],
                 "subject": [str(person) if person >= 0 else None for person in people[some].tolist()],
                 "split": PARTS[parts[some]],
             }
             yield FaceBlock(content["images"][some], columns)
+
+
+def _with_their_people(path: Path, parts: Numbers, people: Numbers) -> Numbers:
+    """The parts of a fold, in which unlabeled faces are where the labeled ones of their person are.
+
+    Raises MienError where labeled faces of a person are in two parts.
+    """
+    known = np.flatnonzero((parts > 0) & (people >= 0))
+    names, first = np.unique(people[known], return_index=True)
+    if not len(names):
+        return parts
+    theirs = parts[known[first]]
+    place = np.searchsorted(names, people).clip(max=len(names) - 1)
+    mates = names[place] == people
+    apart = np.flatnonzero(mates & (parts > 0) & (parts != theirs[place]))
+    if len(apart):
+        person, other = people[apart[0]], known[first[place[apart[0]]]]
+        found = f"person {person} in {PARTS[parts[other]]} (face {other}) and {PARTS[parts[apart[0]]]} (face {apart[0]})"
+        raise MienError(f"each person of {path} in one split of a fold", found, TODO)
+    return np.where((parts == 0) & mates, theirs[place], parts)
 
 
 def _read(path: Path, side: int) -> dict[str, npt.NDArray[Any]]:

@@ -12,6 +12,8 @@ SMALL_SIDE = "48"
 SMALL_EPOCHS = "4"
 SMALL_RECIPES = {"supervised_alt": "supervised_small"}
 """Recipes whose small form has another name than theirs with `_small`."""
+PAPERS_SPLIT = "PrivateTest"
+"""The split of FER2013 and FER+ that the papers test on; not every copy has it."""
 DROPPED = ("--model", "--start", "--preset")
 """Options that a small form does not have: a small recipe has its own network."""
 
@@ -31,6 +33,8 @@ class TableRequest:
     """Small recipes, faces of 48 pixels and few epochs."""
     there: tuple[str, ...] = ()
     """Databases that are at hand."""
+    split: str | None = None
+    """Split of FER2013 and FER+ to test on in place of PrivateTest."""
     cluster: str | None = None
     """Address of the Ray cluster that does the runs of comparisons."""
 
@@ -69,11 +73,17 @@ def _commands(table: PaperTable, step: TableStep, asked: TableRequest) -> Iterat
         words = merged(small_form(words), _typed(step.small))
     if asked.cluster is not None and words[0] == "compare":
         words = merged(words, ["--cluster", asked.cluster])
+    words = [asked.split if asked.split and word == PAPERS_SPLIT else word for word in words]
     for marks in repeats(" ".join([*words, step.prints]), table, asked.seeds):
         marks |= {"data": asked.data, "out": asked.out, "seeds": str(asked.seeds), "jobs": str(asked.jobs)}
         typed = tuple(filled(word, marks) for word in words)
         prints = Path(asked.out) / filled(step.prints, marks) if step.prints else None
         yield TableCommand(typed, prints or _left_by(typed), prints)
+
+
+def tests_on_papers_split(table: PaperTable) -> bool:
+    """Whether a step of a table tests on PrivateTest."""
+    return any(PAPERS_SPLIT in step.words.split() for step in table.steps)
 
 
 def _typed(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from mien.data.database import Database, holds_some
 from mien.data.importing import known_databases
 from mien.errors import MienError
 from mien.settings import STRICT, CountOrZero, settings_from
@@ -16,8 +17,6 @@ from mien.wording import with_suggestion
 
 ROOM = "mien.experiments.paper_tables"
 FILES = ("alt.toml", "st_sw.toml", "sna.toml", "fn2en.toml", "dal.toml")
-ALSO = ("fer2013", "ferplus")
-"""Databases that mien reads beside those of `mien databases`."""
 
 Unit = Literal["%", "share", ""]
 """Figures are percentages, shares from 0 to 1, or numbers of something."""
@@ -111,25 +110,37 @@ class PaperTable:
         return "in part" if unread else "yes"
 
     def missing(self, data: Path) -> tuple[str, ...]:
-        """The table's databases that do not lie in the folder `data`."""
-        return tuple(name for name in self.databases if not (data / name).exists())
+        """The table's databases of which nothing lies in the folder `data`."""
+        return tuple(name for name in self.databases if not _lies_in(data, name))
 
     def there(self, data: Path) -> tuple[str, ...]:
-        """All of its databases that mien reads and that lie in the folder `data`."""
+        """All of its databases that mien reads and of which something lies in the folder `data`."""
         known = readable()
-        return tuple(name for name in (*self.databases, *self.further) if name in known and (data / name).exists())
+        return tuple(name for name in (*self.databases, *self.further) if name in known and _lies_in(data, name))
+
+
+@cache
+def _facts() -> dict[str, Database]:
+    """What is known of the databases that mien reads."""
+    return known_databases()
 
 
 @cache
 def readable() -> frozenset[str]:
     """Names of the databases that mien reads."""
-    return frozenset({*known_databases(), *ALSO})
+    return frozenset(_facts())
 
 
 @cache
 def read_tables() -> tuple[PaperTable, ...]:
     """All tables of the papers that mien knows of, paper by paper."""
     return tuple(table for name in FILES for table in _tables_of(name))
+
+
+def _lies_in(data: Path, name: str) -> bool:
+    """Whether files of a database, where its source looks for them, are in its folder of `data`."""
+    facts = _facts().get(name)
+    return (data / name).exists() if facts is None else holds_some(data / name, facts.places)
 
 
 def find_table(name: str) -> PaperTable:

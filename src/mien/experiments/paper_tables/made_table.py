@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mien.experiments.paper_tables.commands import TableRequest
+from mien.experiments.paper_tables.commands import PAPERS_SPLIT, TableRequest
 from mien.experiments.paper_tables.entries import PaperTable
 from mien.experiments.paper_tables.measured import MeasuredFigure
 
@@ -24,8 +24,15 @@ class MadeTable:
         small = "small recipes, faces of 48 pixels and few epochs: it shows that all works, and is no measure of the paper"
         lacked = [name for name in self.table.further if name not in self.asked.there]
         without = f"not at hand: {', '.join(lacked)}; figures on them are missing, and what learns from them does without"
-        said = (self.asked.small and small, lacked and without, self.table.departs)
+        split = self.asked.split or PAPERS_SPLIT
+        other = split != PAPERS_SPLIT and f"tested on {split}, the paper on {PAPERS_SPLIT}"
+        said = (self.asked.small and small, other, lacked and without, self.table.departs)
         return tuple(text for text in said if text)
+
+    @property
+    def intervals(self) -> str:
+        """What the intervals are over, in words; empty where there is none."""
+        return " or ".join(sorted({one.over for one in self.figures if one.over}, reverse=True))
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each figure, by the columns of table.csv."""
@@ -41,6 +48,7 @@ class MadeTable:
                 "difference": one.difference,
                 "unit": one.printed.unit,
                 "seeds": one.seeds,
+                "over": one.over,
                 "recipe": one.recipe,
                 "network": one.network,
                 "published_network": one.printed.network,

@@ -30,9 +30,11 @@ class MeasuredFigure:
     seeds: int
     mean: float
     low: float
-    """Lower end of the 95 % interval over seeds; nan for fewer than three."""
+    """Lower end of the 95 % interval over seeds or folds; nan for fewer than three of them."""
     high: float
     """Upper end of that interval."""
+    over: str = ""
+    """What the interval is over, `seeds` or `folds`; empty where there is none."""
 
     @property
     def published(self) -> float:
@@ -63,12 +65,14 @@ def _measure(table: PaperTable, figure: PrintedFigure, asked: TableRequest) -> M
         return nothing
     scale, networks = SCALES[figure.unit], sorted({row["network"] for row in values if row["network"]})
     mean, low, high, seeds = (values[0][name] for name in ("mean", "low", "high", "seeds"))
+    over = "folds" if "{fold}" in figure.file else "seeds"
     if len(marks) > 1:
         # Of each fold there is one file for all seeds, of which the mean counts; of each seed one file.
         spread = mean_with_interval(row["mean"] for row in values)
         mean, low, high = spread.mean, spread.low, spread.high
         seeds = len({each["seed"] for each in marks}) if "{seed}" in figure.file else seeds
-    return MeasuredFigure(figure, recipe, ", ".join(networks), int(seeds), mean * scale, low * scale, high * scale)
+    over = "" if math.isnan(low) else over
+    return MeasuredFigure(figure, recipe, ", ".join(networks), int(seeds), mean * scale, low * scale, high * scale, over)
 
 
 def _read(file: Path, figure: PrintedFigure, recipe: str) -> dict[str, Any]:

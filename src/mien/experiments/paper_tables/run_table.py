@@ -8,9 +8,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from mien.data.faceset import FaceSet
+from mien.data.splits import split_rows
 from mien.disk import write_atomically
 from mien.errors import MienError
-from mien.experiments.paper_tables.commands import TableCommand, TableRequest, commands_of
+from mien.experiments.paper_tables.commands import (
+    PAPERS_SPLIT,
+    TableCommand,
+    TableRequest,
+    commands_of,
+    tests_on_papers_split,
+)
 from mien.experiments.paper_tables.entries import PaperTable
 from mien.experiments.paper_tables.made_table import MadeTable
 from mien.experiments.paper_tables.measured import measure_figures
@@ -21,6 +29,8 @@ from mien.settings import Count, require_fitting
 
 INTERRUPTED = (130, 143)
 """Exit codes of a command that Ctrl-C or a polite end has ended."""
+TESTED = {"compare": 1, "rounds": 1, "evaluate": 2}
+"""Which word of a command is the face set that it tests on."""
 RunCommand = Callable[[Sequence[str]], int]
 """Gives a mien command, of the words after `mien`; gives its exit code."""
 
@@ -34,6 +44,8 @@ def make_table(table: PaperTable, asked: TableRequest, run: RunCommand, say: Cal
     require_fitting(Count, seeds=asked.seeds, jobs=asked.jobs)
     data, out = Path(asked.data), Path(asked.out)
     _require_databases(table, data)
+    if asked.split is not None and not tests_on_papers_split(table):
+        raise MienError(f"a table that tests on {PAPERS_SPLIT}, to test on another", table.id, "leave `split` out")
     asked = replace(asked, there=table.there(data))
     written = {"table": table.id, "asked": asdict(asked)}
     claim(out / "asked.json", written, _decides, "an earlier run of this table")
@@ -43,6 +55,7 @@ def make_table(table: PaperTable, asked: TableRequest, run: RunCommand, say: Cal
             if command.leaves is not None and command.leaves.exists():
                 say(f"done already: {command}")
                 continue
+            _require_split(command)
             say(str(command))
             if _give(command, run):
                 failed.append(str(command))
@@ -55,7 +68,12 @@ def make_table(table: PaperTable, asked: TableRequest, run: RunCommand, say: Cal
 def _decides(written: Any) -> dict[str, Any]:
     """What has to be the same for the work to go on."""
     asked = written.get("asked", {})
-    return {"table": written.get("table"), "small": asked.get("small"), "databases": asked.get("there")}
+    return {
+        "table": written.get("table"),
+        "small": asked.get("small"),
+        "split": asked.get("split"),
+        "databases": asked.get("there"),
+    }
 
 
 def _require_databases(table: PaperTable, data: Path) -> None:
@@ -66,9 +84,24 @@ def _require_databases(table: PaperTable, data: Path) -> None:
         raise MienError(f"databases that mien reads, for {table.id}", f"{', '.join(unread)}, of which it reads none", todo)
     if missing := table.missing(data):
         name = missing[0]
-        raise MienError(f"{name} at {data / name}", "nothing there", f"put it there: mien databases {name} says how to get it")
+        raise MienError(
+            f"{name} at {data / name}", "nothing of it there", f"put it there: mien databases {name} says how to get it"
+        )
     if table.further and not table.there(data):
         raise MienError(f"one of {', '.join(table.further)} in {data}", "none that mien reads", "see mien databases")
+
+
+def _require_split(command: TableCommand) -> None:
+    """Raises MienError where a command would test on the split of the papers, and its face set does not have it."""
+    words = command.words
+    if PAPERS_SPLIT not in words or words[0] not in TESTED:
+        return
+    faces = Path(words[TESTED[words[0]]])
+    try:
+        split_rows(FaceSet.open(faces), PAPERS_SPLIT)
+    except MienError as error:
+        found = f"{error.expected.removeprefix('a split among ')} in {faces}"
+        raise MienError(f"{PAPERS_SPLIT}, on which the paper tests", found, "name another `split`: PublicTest") from error
 
 
 def _give(command: TableCommand, run: RunCommand) -> int:
