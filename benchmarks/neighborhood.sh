@@ -78,8 +78,8 @@ for part in "$@"; do
     flipped)  # As `sequences`, but a fifth of the peaks, within the classes' proportions, is labeled wrong; `near` keeps the truth.
       have sequences mien import synthetic sequences --set faces=18000 --set people=150 --set sequences=12
       have peaks mien peaks sequences peaks --split all
-      compare peaks --recipes two_scale_small,sna_small,sna_label_small --split near --noise 0.2 --proportional-noise --set draw.at_least=10 \
-        --set model.width=0.25 --out sna_flipped
+      compare peaks --recipes "two_scale_small,sna_small,sna_label_small,$here/neighborhood/sna_label_late.toml" --split near \
+        --noise 0.2 --proportional-noise --set draw.at_least=10 --set model.width=0.25 --out sna_flipped
       for run in sna_flipped/runs/*; do
         [ -e "$run/consistency.json" ] || mien consistency "$run" peaks --split near --draws 1 --json > "$run/consistency.json"
       done
