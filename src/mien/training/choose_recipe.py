@@ -117,8 +117,8 @@ def choose_recipe(
     """The recipe that `train` takes for `"auto"`: by the labels, the faces without, their size, and what is installed.
 
     `faces`, `settings`, `unlabeled`, `budget` and `also` are those of `train`; labels of `also` count for the time alone.
-    `recipes`: by name, the recipes to choose among; those that come with mien unless said. `progress` is told which was chosen, why, and about how long it takes. Raises MienError where
-    none fits, and where labels, split or device are not there.
+    `recipes`: by name, the recipes to choose among; those that come with mien unless said. `progress` is told which was
+    chosen, why, and about how long it takes. Raises MienError where none fits, and where labels, split or device are not there.
     """
     settings, progress = settings or TrainingSettings(), progress or Silent()
     faces = open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False)
