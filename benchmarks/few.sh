@@ -48,7 +48,8 @@ for part in "$@"; do
       compare "$set" five_percent --recipes face_finetune,few --labels "$(five_percent)" --unlabeled-faces $unlabeled --control ;;
     techniques)
       compare "$set" techniques --recipes $papers --labels-per-class "$labels" --unlabeled-faces $unlabeled --control ;;
-    gpu)  # Not run. All unlabeled faces, and 100 times the steps: each epoch has 100 times the batches.
+    gpu)  # Not run. All unlabeled faces, and epochs of 2,000 batches: 100 times those of the papers' recipes, 50 times
+      # those of few. The second stage of st_sw_face draws by settings of its own, and keeps its 20 batches.
       compare "$set" gpu --recipes $papers --labels-per-class "$labels" --control --device cuda --set draw.at_least=2000 ;;
     *) echo "unknown part: $part" >&2; exit 2 ;;
   esac

@@ -134,7 +134,6 @@ class Seen:
     labeled: list[float]
     tried: list[float]
     """The step of the trial: learning rate times gradient."""
-    averaged: int
     notes: dict[str, float]
     rows: list[Any]
 
@@ -169,7 +168,7 @@ def stepped(
     The unlabeled loss is `scale`, its gradient twice that.
     """
     theta = torch.ones((), requires_grad=True)
-    seen = Seen(True, [], [], 0, {}, [])
+    seen = Seen(True, [], [], {}, [])
     losses = iter([torch.tensor(before), torch.tensor(after)])
     token = object()
 
@@ -184,9 +183,6 @@ def stepped(
     def plain_step(loss: Tensor, rate: float) -> None:
         seen.tried.append(rate * torch.autograd.grad(loss, theta)[0].item())
 
-    def move_average() -> None:
-        seen.averaged += 1
-
     run = fake_run(
         state=state if state is not None else defaultdict(Memory),
         history=[{}] * epoch if state is not None else [],
@@ -196,9 +192,7 @@ def stepped(
         generator=Generator().manual_seed(seed),
         data=SimpleNamespace(validation_labels=torch.zeros(len(before))),
         network=torch.nn.Identity(),
-        optimization=SimpleNamespace(
-            snapshot=lambda: token, restore=restore, plain_step=plain_step, move_average=move_average, rate=1.0
-        ),
+        optimization=SimpleNamespace(snapshot=lambda: token, restore=restore, plain_step=plain_step, rate=1.0),
         descend=lambda loss: seen.labeled.append(float(loss)),
         notes=SimpleNamespace(add=lambda name, value: seen.notes.update({name: value})),
     )
@@ -224,7 +218,6 @@ def decided(
         assert seen.notes.pop("acceptance_control") == expected
     seen.notes.pop("acceptance_control", None)
     assert seen.notes == {"temperature": pytest.approx(0.2 * share, abs=1e-12), "acceptance": float(seen.kept)}
-    assert seen.averaged == seen.kept, "an average of weights follows what is kept, and nothing else"
     return seen.kept
 
 
@@ -361,7 +354,7 @@ def test_a_rate_multiplies_that_of_the_moment() -> None:
 def test_a_batch_that_teaches_nothing_is_no_trial_and_begins_no_clock() -> None:
     state = defaultdict[str, Memory](Memory)
     seen = stepped(Annealed(), [1.0], [0.5], epoch=1, state=state, scale=0.0)
-    assert (seen.notes, seen.tried, seen.averaged) == ({}, [], 0)
+    assert (seen.notes, seen.tried) == ({}, [])
     assert seen.kept
     assert "began" not in state["step"]
     stepped(Annealed(), [1.0], [0.5], epoch=2, first=3.0, state=state)

@@ -75,6 +75,33 @@ def test_the_choice_is_said() -> None:
 
 
 @pytest.mark.usefixtures("face_net")
+def test_a_smaller_network_is_offered() -> None:
+    """To somebody who named no recipe, whatever is changed of it."""
+    wanted = "--recipe few_small hands what few learns to a smaller and faster network"
+    for recipes in (None, recipes_that_take(candidate_names(), 2, {})):
+        chosen = choose_recipe(large_faces(), TrainingSettings(labels_per_class=5), recipes=recipes)
+        assert chosen.choice is not None
+        assert wanted in chosen.choice.offers
+
+
+def test_labels_that_join_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(run_time, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    monkeypatch.setattr(choosing, "face_net_is_installed", lambda: False)
+
+    def seconds(also: FaceSet | None, limit: int | None = None) -> float:
+        recipes = {"supervised": Recipe.load("supervised").with_settings({"batch": 1, "draw.at_least": 1})}
+        found = choose_recipe(bright_faces(120), TrainingSettings(also_labels=limit), recipes=recipes, also=also)
+        assert found.seconds is not None
+        return found.seconds
+
+    alone, with_all, with_some = seconds(None), seconds(bright_faces(60, seed=1)), seconds(bright_faces(60, seed=1), 12)
+    epochs = Recipe.load("supervised").stages[0].epochs
+    assert with_all - alone == pytest.approx(epochs * 48 / run_time.SAMPLE), "without its test faces"
+    assert with_some - alone == pytest.approx(epochs * 12 / run_time.SAMPLE)
+
+
+@pytest.mark.usefixtures("face_net")
 def test_a_recipe_that_does_not_take_the_changes_is_passed_over() -> None:
     taking = recipes_that_take(candidate_names(), 1, {"model.width": 8})
     assert "few" not in taking, "a face net has one width"

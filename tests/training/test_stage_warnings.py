@@ -25,9 +25,13 @@ def test_a_stage_that_did_what_it_should_is_not_spoken_of() -> None:
     assert told([]) == told(FALLING) == told([{"loss": 1.0}]) == ""
     assert told(with_figure("replaced", [0, 0, 8]), kept=2) == ""
     assert told(with_figure("acceptance", [0, 0.1, 0])) == ""
+    assert told(with_figure("pseudo_label_share", [0, 0.1, 0]), kept=1) == ""
 
 
-@pytest.mark.parametrize(("name", "words"), [("replaced", "0 faces were replaced"), ("acceptance", "0 updates from")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("replaced", "0 faces were replaced"), ("acceptance", "0 updates from"), ("pseudo_label_share", "0 pseudo-labels taught")],
+)
 def test_what_never_happened_is_said_where_there_were_unlabeled_faces(name: str, words: str) -> None:
     assert words in told(with_figure(name, [0, 0, 0]))
     assert told(with_figure(name, [0, 0, 0]), unlabeled=False) == ""
@@ -52,9 +56,19 @@ def test_a_kept_epoch_before_the_first_unlabeled_face_is_said() -> None:
 
 NEVER_SURE = small_recipe(draw={"technique": "replace", "threshold": 1.0})
 NEVER_KEPT = alt_recipe(2, slope=1e12, temperature=1e6).set("draw.at_least", 3)
+NEVER_BEGUN = small_recipe(unlabeled={"technique": "pseudo_label", "start": 3})
+NEVER_SURE_ENOUGH = small_recipe(unlabeled={"technique": "fixmatch", "threshold": 1.0})
 
 
-@pytest.mark.parametrize(("recipe", "words"), [(NEVER_SURE, "0 faces were replaced"), (NEVER_KEPT, "0 updates from")])
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (NEVER_SURE, "0 faces were replaced"),
+        (NEVER_KEPT, "0 updates from"),
+        (NEVER_BEGUN, "0 pseudo-labels taught"),
+        (NEVER_SURE_ENOUGH, "0 pseudo-labels taught"),
+    ],
+)
 def test_in_a_run_it_is_said_once(tmp_path: Path, recipe: Recipe, words: str) -> None:
     heard = Heard()
     train(dim_faces(), recipe, tmp_path / "run", TrainingSettings(labels=60, threads=1), progress=heard)

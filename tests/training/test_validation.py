@@ -53,6 +53,12 @@ def test_nobody_is_on_both_sides(column: str, per_class: int | None, share: floa
     )
 
 
+def test_where_nobody_validates_no_people_are_counted() -> None:
+    heard = Heard()
+    prepare_run(bright_faces(), None, AGREE.set("validation", 0.0), TrainingSettings(labels_per_class=5), heard)
+    assert heard.lines[0] == "validation: none"
+
+
 def test_a_set_that_names_nobody_is_parted_by_face() -> None:
     """As it always was."""
     bare = bright_faces()

@@ -102,7 +102,7 @@ def train(
         require_also(also_labels, also)
         named = AskedRecipes.of(recipe, bar.say, model, epochs, start, changes)
         faces = open_or_prepare(faceset, bar, least=2, workers=threads, limits=file_limits(limits), verify=False)
-        chosen = named.choose(faces, settings, unlabeled, bar)
+        chosen = named.choose(faces, settings, unlabeled, bar, also)
         recognizer = run(faces, chosen.recipe, out, settings, unlabeled, _logged(bar, out, log), also=also)
     _print_trained(recognizer, out, as_json, {"choice": chosen.to_json()})
 

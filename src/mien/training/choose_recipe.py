@@ -14,10 +14,11 @@ from mien.errors import MienError
 from mien.models.facenet_dlib import weights_file
 from mien.preparation.photo_folder import open_or_prepare
 from mien.progress import Progress, Silent, duration
-from mien.recipes.automatic import AUTO, CANDIDATES, RecipeChoice, RunFacts, choose, choose_by_changes
+from mien.recipes.automatic import AUTO, CANDIDATES, SMALLER, RecipeChoice, RunFacts, choose, choose_by_changes
 from mien.recipes.overrides import recipe_with_changes, recipes_that_take
 from mien.recipes.recipe import Recipe
 from mien.recipes.recipe_files import recipe_names
+from mien.training.joined_labels import count_joined
 from mien.training.prepare_run import prepare_run
 from mien.training.run_time import estimate_seconds
 from mien.training.settings import TrainingSettings
@@ -90,11 +91,16 @@ class AskedRecipes:
         return AskedRecipes(ChosenRecipe(recipe, choice), {})
 
     def choose(
-        self, faces: FaceSet, settings: TrainingSettings, unlabeled: FaceSet | Path | None, progress: Progress
+        self,
+        faces: FaceSet,
+        settings: TrainingSettings,
+        unlabeled: FaceSet | Path | None,
+        progress: Progress,
+        also: FaceSet | Path | None = None,
     ) -> ChosenRecipe:
         """The recipe for these faces; `progress` is told why. Raises MienError as `choose_recipe` does."""
         if self.one is None:
-            return choose_recipe(faces, settings, unlabeled, progress, recipes=self.among)
+            return choose_recipe(faces, settings, unlabeled, progress, recipes=self.among, also=also)
         self.one.tell(progress)
         return self.one
 
@@ -106,12 +112,13 @@ def choose_recipe(
     progress: Progress | None = None,
     budget: LabelBudget | None = None,
     recipes: Mapping[str, Recipe] | None = None,
+    also: FaceSet | Path | str | None = None,
 ) -> ChosenRecipe:
     """The recipe that `train` takes for `"auto"`: by the labels, the faces without, their size, and what is installed.
 
-    `faces`, `settings`, `unlabeled` and `budget` are those of `train`. `recipes`: by name, the recipes to choose among; those
-    that come with mien unless said. `progress` is told which was chosen, why, and about how long it takes. Raises MienError where
-    none fits, and where labels, split or device are not there.
+    `faces`, `settings`, `unlabeled`, `budget` and `also` are those of `train`; labels of `also` count for the time alone.
+    `recipes`: by name, the recipes to choose among; those that come with mien unless said. `progress` is told which was
+    chosen, why, and about how long it takes. Raises MienError where none fits, and where labels, split or device are not there.
     """
     settings, progress = settings or TrainingSettings(), progress or Silent()
     faces = open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False)
@@ -123,16 +130,17 @@ def choose_recipe(
         reasons = (*choice.reasons, f"{best.name} would fit, but not with the settings that are changed")
         choice = replace(choice, reasons=reasons)
     recipe = Recipe.load(choice.name) if recipes is None else recipes[choice.name]
-    seconds = estimate_seconds(recipe, faces.info, facts.labels, facts.unlabeled, settings.device, settings.threads)
+    joined = 0 if also is None else count_joined(FaceSet.of(also, verify=False), faces.info, settings)
+    seconds = estimate_seconds(recipe, faces.info, facts.labels, facts.unlabeled, settings.device, settings.threads, joined)
     chosen = ChosenRecipe(recipe, choice, seconds)
     chosen.tell(progress)
     return chosen
 
 
 def candidate_names() -> list[str]:
-    """Names of the recipes that may be chosen, the best first."""
+    """Names of the recipes that may be chosen, the best first, and of those that may be offered in their place."""
     there = recipe_names()
-    return [one.name for one in CANDIDATES if one.name in there]
+    return [name for name in (*(one.name for one in CANDIDATES), *SMALLER.values()) if name in there]
 
 
 def run_facts(faces: FaceSet, others: FaceSet | None, settings: TrainingSettings, budget: LabelBudget | None = None) -> RunFacts:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mien.data.convert import has_shape_of, in_shape_of, shape_in_words
 from mien.data.faceset import FaceSet
-from mien.data.format import Rows
+from mien.data.format import Info, Rows
 from mien.data.label_budget import draw_labels
 from mien.data.splits import held_out_rows, training_rows
 from mien.errors import MienError
@@ -44,17 +44,13 @@ def joined_labels(
     name, info = also.info.name or "unnamed", faces.info
     if also.info.checksum and also.info.checksum == settings.checksums[0]:
         raise MienError("another set for `also`", "the training set", "leave it out: its labels are used anyway")
-    place = np.array([info.classes.index(one) if one in info.classes else -1 for one in also.classes], np.int64)
-    rows = np.setdiff1d(training_rows(also), held_out_rows(also))
-    labeled = rows[also.labels[rows] >= 0]
-    mapped = np.full(len(also), -1)
-    mapped[labeled] = place[also.labels[labeled]]
+    labeled, mapped = _matched(also, info)
     taken = labeled[mapped[labeled] >= 0]
     if not len(taken):
         found = f"labels of {', '.join(also.classes)}" if len(labeled) else "no labels"
         raise MienError(f"labels of {', '.join(info.classes)} in {name}, for `also`", found, "choose another set")
     if left := len(labeled) - len(taken):
-        strange = ", ".join(one for one, number in zip(also.classes, place, strict=True) if number < 0)
+        strange = ", ".join(one for one in also.classes if one not in info.classes)
         progress.say(f"{name}: left out, as the training set has no such class: {quantity(left, 'label')} of {strange}")
     taken, unfit = _fit_to_join(also, taken, faces, reserved, progress)
     if settings.also_labels is not None:
@@ -73,6 +69,22 @@ def joined_labels(
         "also_left_out": unfit,
     }
     return JoinedLabels(view.with_column("label", mapped[taken]).with_column("id", ids), mapped[taken], facts)
+
+
+def count_joined(also: FaceSet, info: Info, settings: TrainingSettings) -> int:
+    """About how many labels of `also` join a run on faces of this `info`: those of its photos and people are not looked for."""
+    there = int((_matched(also, info)[1] >= 0).sum())
+    return there if settings.also_labels is None else min(settings.also_labels, there)
+
+
+def _matched(also: FaceSet, info: Info) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """The labeled training rows of `also`, and by row of it (N,) the class of the run, -1 where there is none."""
+    place = np.array([info.classes.index(one) if one in info.classes else -1 for one in also.classes], np.int64)
+    rows = np.setdiff1d(training_rows(also), held_out_rows(also))
+    labeled = rows[also.labels[rows] >= 0]
+    mapped = np.full(len(also), -1)
+    mapped[labeled] = place[also.labels[labeled]]
+    return labeled, mapped
 
 
 def _fit_to_join(also: FaceSet, taken: Rows, faces: FaceSet, reserved: FaceSet | None, progress: Progress) -> tuple[Rows, int]:

@@ -24,12 +24,19 @@ QUICK_STARTS = ("scratch", "transfer", "weights")
 
 
 def estimate_seconds(
-    recipe: Recipe, info: Info, labels: int, unlabeled: int, device: str = "auto", threads: int | None = None
+    recipe: Recipe,
+    info: Info,
+    labels: int,
+    unlabeled: int,
+    device: str = "auto",
+    threads: int | None = None,
+    joined: int = 0,
 ) -> float | None:
     """About how many seconds a run of `recipe` takes on a device; None where its start trains networks of its own.
 
-    `info`: what holds for the faces. `labels`: with those that validate. `unlabeled`: faces without labels. A few random faces
-    are timed: this is an estimate. torch's random state is left as it was. Raises MienError where device and network do not fit.
+    `info`: what holds for the faces. `labels`: with those that validate. `unlabeled`: faces without labels. `joined`: labels
+    of a further set, of which none validates. A few random faces are timed: this is an estimate. torch's random state is left
+    as it was. Raises MienError where device and network do not fit.
     """
     where = choose_device(device)
     if recipe.start["technique"] not in QUICK_STARTS:
@@ -37,12 +44,12 @@ def estimate_seconds(
     with own_threads(threads), torch.random.fork_rng([where] if where.type == "cuda" else []):
         network = to_device(build_network(recipe.model, max(2, len(info.classes)), info), where)
         timing = _Timing(network, Views(info, recipe.normalize, recipe.augment), recipe, where)
-        return sum(_stage_seconds(recipe, stage, timing, labels, unlabeled) for stage in recipe.stages)
+        return sum(_stage_seconds(recipe, stage, timing, labels, unlabeled, joined) for stage in recipe.stages)
 
 
-def _stage_seconds(recipe: Recipe, stage: Stage, timing: "_Timing", labels: int, unlabeled: int) -> float:
+def _stage_seconds(recipe: Recipe, stage: Stage, timing: "_Timing", labels: int, unlabeled: int, joined: int) -> float:
     validation = round(recipe.validation * labels)
-    train = max(1, labels - validation)
+    train = max(1, labels - validation + joined)
     size = min(recipe.batch, train)
     techniques = build_techniques(recipe, stage)
     batches = max(techniques["draw"][0].at_least, train // size)

@@ -14,6 +14,11 @@ def stage_warnings(history: Sequence[Mapping[str, float]], kept: int, unlabeled:
     found = []
     if unlabeled and _idle(history, "replaced"):
         found.append("0 faces were replaced by unlabeled ones: no prediction was above the threshold, or the share is too small")
+    if unlabeled and _idle(history, "pseudo_label_share"):
+        found.append(
+            "0 pseudo-labels taught: no prediction was above the threshold (unlabeled.threshold),"
+            " or they begin after the last epoch (unlabeled.start)"
+        )
     if unlabeled and _idle(history, "acceptance"):
         found.append("0 updates from unlabeled faces were kept: none lowered the validation loss enough")
     losses = [epoch["validation_loss"] for epoch in history if "validation_loss" in epoch]

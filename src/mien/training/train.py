@@ -71,7 +71,7 @@ def train(
     settings = settings or TrainingSettings()
     faces = _opened(open_or_prepare(faces, progress, least=2, workers=settings.threads, verify=False))
     others, more = (None if given is None else _opened(given) for given in (unlabeled, also))
-    recipe = chosen or choose_recipe(faces, settings, others, progress, budget).recipe
+    recipe = chosen or choose_recipe(faces, settings, others, progress, budget, also=more).recipe
     # A view has none of its own; who made it may say whose faces they are.
     checksums = (faces.info.checksum or settings.checksums[0], "" if others is None else others.info.checksum)
     threads = settings.threads or torch.get_num_threads()

@@ -87,5 +87,6 @@ def _kept_apart(
     if told:
         seen = others and settings.own_unlabeled and looks_at_unlabeled(recipe)
         more = f"; {quantity(others, 'other of theirs is', 'others of theirs are')} left out" if seen else ""
-        progress.say(f"validation: {told}, {quantity(len(budget.validation), 'face')}{more}")
+        found = f"{told}, {quantity(len(budget.validation), 'face')}{more}" if len(budget.validation) else "none"
+        progress.say(f"validation: {found}")
     return apart

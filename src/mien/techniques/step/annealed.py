@@ -66,7 +66,7 @@ class Annealed(Step):
     - T begins with the first trial, since a recipe may begin with labels alone; a batch that teaches nothing is no trial;
     - slips: theta + g means theta - lr g, the loss of c is that of x^u, its gradient is taken at theta_b, w_j is unused.
     The trial has no momentum and no decay, running batch statistics stay, losses are in float32: nothing else is judged. R(theta)
-    is the optimizer's weight decay. An average of weights follows a kept trial. FreeMatch's averages are not taken back.
+    is the optimizer's weight decay. An average of weights moves in labeled steps only. FreeMatch's averages are not taken back.
     """
 
     temperature: NotNegative = 0.2
@@ -100,6 +100,8 @@ class Annealed(Step):
         hot = temperature(first, len(run.history) - began, run.epochs - began)
         share = hot / first if first else 0.0
         before, snapshot = validation_losses(run, faces), run.optimization.snapshot()
+        # Random numbers are drawn whether or not a trial follows, so that a control sees the same views.
+        chance = float(torch.rand((), generator=run.view_rng, device=run.view_rng.device)) if self.accept == "metropolis" else 1.0
         if not self._try(run, unlabeled, hot, self.temperature * share):
             return
         # T0, and when its clock began, stay as they are for the rest of the run.
@@ -107,15 +109,13 @@ class Annealed(Step):
         memory.put("began", began)
         after = validation_losses(run, faces)
         size = recent_size(memory, gain(before, after), self.rate * run.optimization.rate)
-        kept = self._accepts(run, before, after, hot, share, size)
-        if kept:
-            run.optimization.move_average()
-        else:
+        kept = self._accepts(run, before, after, hot, share, size, chance)
+        if not kept:
             run.optimization.restore(snapshot)
         run.notes.add("temperature", hot)
         run.notes.add("acceptance", float(kept))
         # What the rule says of a trial that changes nothing: a check that judges pseudo-labels differs from it.
-        run.notes.add("acceptance_control", float(self._accepts(run, before, before, hot, share, size)))
+        run.notes.add("acceptance_control", float(self._accepts(run, before, before, hot, share, size, chance)))
 
     def _try(self, run: Run, unlabeled: UnlabeledLoss, hot: float, share: float) -> bool:
         """Step down the unlabeled gradient; `share`: T in labeled losses. False where the loss is 0, which teaches nothing."""
@@ -123,15 +123,15 @@ class Annealed(Step):
             labels = self.noise == "labels"
             loss = unlabeled(lambda probabilities: label_noise(probabilities, hot, run.view_rng)) if labels else unlabeled()
             value = loss.detach()
-            if not value:
-                return False
             if self.noise in ("gradient", "additive"):
                 loss = loss * gradient_noise(value, share * float(value) if self.noise == "gradient" else hot, run.view_rng)
+            if not value:
+                return False
             # To the letter a constant is added, which has no gradient whatever xi is.
             run.optimization.plain_step(loss + hot if self.noise == "literal" else loss, self.rate * run.optimization.rate)
         return True
 
-    def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, share: float, size: float) -> bool:
+    def _accepts(self, run: Run, before: Tensor, after: Tensor, hot: float, share: float, size: float, chance: float) -> bool:
         """Whether losses (V,) fell enough; never where they are no numbers. `hot`: T; `share`: T/T0; `size`: of recent gains."""
         gained, beta = gain(before, after), self.slope * hot
         if not math.isfinite(gained):
@@ -144,5 +144,4 @@ class Annealed(Step):
             return gained > beta > 0
         if self.accept == "paired":
             return significance(before, after) >= self.critical * share
-        chance = float(torch.rand((), generator=run.view_rng, device=run.view_rng.device))
         return gained >= 0 or (hot > 0 and chance < math.exp(gained / hot))

@@ -52,6 +52,7 @@ class PseudoLabel(Unlabeled):
         """The unevaluated loss of a weak view of the batch; None while its weight is 0."""
         share = alpha(len(run.history), self.weight, self.start, self.ramp)
         if share == 0:
+            run.notes.add("pseudo_label_share", 0.0)
             return None
         inputs = run.view(batch, "weak")
 
