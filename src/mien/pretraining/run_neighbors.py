@@ -26,8 +26,9 @@ def fit_neighbors(run: Run, kind: Kind) -> Fitted:
     """
 
     def fit() -> Fitted:
-        around = run.data.split or run.data.faces
-        return kind.fit(Ground(run.data.faces, around, run.views, run.device, partial(run_neighbors, run)))
+        data, by = run.data, partial(run_neighbors, run)
+        around = data.split or data.faces
+        return kind.fit(Ground(data.faces, around, run.views, run.device, by, strangers=data.further))
 
     return cast(Fitted, run.cache.get(f"neighbors, {kind!r}", object, fit))
 

@@ -37,6 +37,8 @@ class Ground:
     """The autoencoder of a folder, or of a preset's name or settings."""
     features: Callable[[Tensor], Tensor] | None = None
     """What the last block of a finished network makes of stored faces; None while the network still learns."""
+    strangers: int = 0
+    """How many of `faces`, the last ones, are of another set than `around`: their ids say nothing of the faces there."""
     progress: Progress = field(default_factory=Silent)
     """Who is told how far it is."""
 
