@@ -27,6 +27,7 @@ from mien.neighbors.look import draw_neighbors
 from mien.neighbors.mask import reliable, remember
 from mien.neighbors.mask_notes import MaskedFaces, count_masked
 from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.pretraining.mask_memory import memory_of
 from mien.pretraining.run_neighbors import fit_neighbors, look_in_run, note_masked
 from mien.recognize.run_records import read_history
 from mien.registry import build_component
@@ -104,7 +105,7 @@ def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]])
     known: dict[int, list[float]] = {0: [], 1: [], 2: []}
     for batch in batches:
         labels = torch.tensor([label for label, _ in batch])
-        found = weigh._threshold(run, torch.tensor([score for _, score in batch]), labels)
+        found = weigh._threshold(run, run.state["weigh"], torch.tensor([score for _, score in batch]), labels)
         for label in known:
             known[label] = ([score for mine, score in batch if mine == label] + known[label])[:4]
         wanted = [
@@ -130,7 +131,7 @@ def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path:
     run.targets[rows] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.4, 0.0], [0.3, 0.5, 0.2]])
     set_scores(monkeypatch, 1.0, 2.0, 3.0, 4.0)
     technique(run).of_batch(run, run.pool.fetch(rows))()
-    ring = run.state["weigh"].values["neighborhood"]
+    ring = memory_of(run, technique(run)).values["neighborhood"]
     assert [row[~row.isnan()].tolist() for row in ring] == [[1, 3], [2, 4], []]
     assert "masked_share_wrong" not in run.notes.take(), "they have no labels that could be wrong"
 
@@ -429,7 +430,7 @@ def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, f
     """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
     labels, truth, masked_out, scores = zip(*faces, strict=True)
     run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)), **quiet())
-    note_masked(run, "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    note_masked(run, Memory(), "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
     found = run.notes.take()
     assert found["masked_share"] == pytest.approx(np.mean(masked_out))
     assert found["divergence"] == pytest.approx(np.mean(scores))

@@ -27,6 +27,11 @@ def require_scores(scores: Tensor) -> Tensor:
     return scores
 
 
+def no_scores(classes: int, window: int, device: torch.device) -> Tensor:
+    """Room for the last `window` scores of each class, (K, M), where there are none yet."""
+    return torch.full((classes, window), torch.nan, device=device)
+
+
 def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
     """Put the scores of a batch (B,) before the last scores of each class, (K, M), NaN where there were none yet."""
     for label in labels.unique():

@@ -41,6 +41,7 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
 
     `objective`: what its network is taught; the run's classes unless said.
     """
+    require_fitting_techniques(run)
     with own_torch_rng(run):
         for stage in range(run.stage, len(run.recipe.stages)):
             techniques = begin(run, stage, objective)
@@ -73,6 +74,14 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
             for weigh in techniques.weigh:
                 weigh.after_stage(run)
             keep(stage)
+
+
+def require_fitting_techniques(run: Run) -> None:
+    """Raises MienError where a technique of the present stage, or of a later one, does not fit the run."""
+    for stage in run.recipe.stages[run.stage :]:
+        techniques = Components.of(run.recipe, stage)
+        for technique in (*techniques.weigh, techniques.unlabeled):
+            technique.require(run)
 
 
 def begin(run: Run, stage: int, objective: Objective | None = None) -> Components:
