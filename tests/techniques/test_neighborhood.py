@@ -550,6 +550,32 @@ def test_the_control_leaves_out_as_many_by_lot(tmp_path: Path, monkeypatch: pyte
     assert float(torch.stack(drawn).mean(dim=0).max()) < 0.8
 
 
+def test_at_a_quantile_of_one_nobody_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views(threshold="class_quantile", quantile=1.0))
+    set_scores(monkeypatch, *(float(n) for n in range(12)))
+    assert technique(run).of_batch(run, run.pool.fetch(torch.arange(12)))().tolist() == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"score": "label"}, "; the label's loss at neighbors finds wrong labels with an AUROC of 0."),
+        ({"score": "own_label"}, "; the label's loss finds wrong labels with an AUROC of 0."),
+        ({}, "; S finds wrong labels with an AUROC of 0."),
+        ({"score": "random"}, ""),
+    ],
+)
+def test_an_epochs_line_has_the_score_that_decides(how: dict[str, Any], told: str, tmp_path: Path) -> None:
+    heard = runs.Heard()
+    stages = [{"epochs": 1, "lr": 0.05}]
+    train(
+        bright_faces(), by_views(stages=stages, **how), tmp_path / "run", TrainingSettings(noise=0.4, threads=1), progress=heard
+    )
+    (line,) = (line for line in heard.lines if line.startswith("epoch 1 of 1"))
+    assert "of the wrong labels known by heart" in line
+    assert (told in line, line.count("AUROC")) == (True, 1 if told else 0)
+
+
 def test_a_number_is_found_in_the_first_epoch_that_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = begun(tmp_path / "run", bright_faces(), by_views(threshold="calibrated", quantile=0.5))
     batch = run.pool.fetch(torch.arange(4))

@@ -42,9 +42,9 @@ def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
 def class_thresholds(recent: Tensor, quantile: float) -> Tensor:
     """(K,) the quantile of each class's last scores (K, M); a class with one score or none has no threshold: infinity.
 
-    Against its own score alone a face would always be left out.
+    Against its own score alone a face would always be left out. At a quantile of 1 no class has one, as all lie below it.
     """
-    few = (~recent.isnan()).sum(dim=1) < 2
+    few = ((~recent.isnan()).sum(dim=1) < 2) | (quantile >= 1)
     return recent.nanquantile(quantile, dim=1).masked_fill(few, torch.inf)
 
 

@@ -85,8 +85,13 @@ def labels_or_taught(run: Run, rows: Tensor) -> Tensor:
     return torch.where(given >= 0, given, run.targets[rows].argmax(dim=1))
 
 
-def note_masked(run: Run, memory: Memory, score: str, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
-    """Note which faces (B,) of a batch a mask leaves out by a `score`, and how often those with wrong labels."""
+def note_masked(run: Run, memory: Memory, score: str, rows: Tensor, masked: Tensor, scores: Tensor, by_lot: bool = False) -> None:
+    """Note which faces (B,) of a batch a mask leaves out by a `score`, and how often those with wrong labels.
+
+    `by_lot`: whether the score decides nothing, which is noted.
+    """
+    if by_lot:
+        run.notes.add("by_lot", 1.0)
     truth = None if run.data.truth is None else run.data.truth[rows]
     for figure, value in mask_figures(NAMES[score], masked, scores, run.labels[rows], truth).items():
         run.notes.add(figure, value)

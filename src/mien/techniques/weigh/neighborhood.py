@@ -128,7 +128,7 @@ class Neighborhood(Weigh):
             scores = require_scores(stability(own, near) if self._scores == "divergence" else of_label)
             counted = reliable(scores, self._threshold(run, memory, scores, labels))
             counted = counted if lot is None else counted[lot]
-            run_neighbors.note_masked(run, memory, self._scores, batch.rows, ~counted, scores)
+            run_neighbors.note_masked(run, memory, self._scores, batch.rows, ~counted, scores, lot is not None)
             return counted.float()
 
         return evaluate
