@@ -194,7 +194,7 @@ def test_neighbors_of_other_faces_are_refused(tmp_path: Path, faces: FaceSet, re
         find_space(recognizer, faces, aligned, 0.2)
     with pytest.raises(MienError, match="an autoencoder at"):
         find_space(recognizer, faces, tmp_path / "run", 0.2)
-    with pytest.raises(MienError, match="or an autoencoder.s folder; found"):
+    with pytest.raises(MienError, match=r"or an autoencoder's folder; found"):
         find_space(recognizer, faces, tmp_path / "nothing", 0.2)
     with pytest.raises(MienError, match="faces of side 16"):
         find_space(recognizer, moving_faces(2, side=32), None, 0.2)

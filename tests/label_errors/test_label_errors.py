@@ -288,9 +288,9 @@ def test_what_is_asked_is_checked() -> None:
         find_label_errors(reader(faces), faces, by="chance")
     with pytest.raises(MienError, match="train a run with `noise`"):
         find_label_errors(reader(faces), faces, by="weights", noise=0.1)
-    for ignored, told in (({"score": "label"}, "`score`"), ({"neighbors": "views", "score": "x"}, "`neighbors` and `score`")):
+    for neighbors, score, told in ((None, "label", "`score`"), ("views", "x", "`neighbors` and `score`")):
         with pytest.raises(MienError, match=f"`by` neighborhood with {told}; found --by confident"):
-            find_label_errors(reader(faces), faces, **ignored)
+            find_label_errors(reader(faces), faces, neighbors=neighbors, score=score)
     with pytest.raises(MienError, match="noise that fits"):
         find_label_errors(reader(faces), faces, noise=1.5)
     with pytest.raises(MienError, match="a recognizer in memory"):

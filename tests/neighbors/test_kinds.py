@@ -327,6 +327,11 @@ class Flat(Fitted):
 
     made: Any
 
+    @property
+    @override
+    def told(self) -> str:
+        return "flat ones"
+
     @override
     def near(self, rows: Tensor, given: Tensor, draws: int, generator: Generator) -> Tensor:
         made: Tensor = self.made
