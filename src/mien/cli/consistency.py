@@ -121,7 +121,8 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
     if found.flips is not None:
         told += flip_lines(found.flips)
     drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
-    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
+    through = "network and autoencoder" if found.space == "autoencoder" else "the network"
+    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of {through}"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 
