@@ -43,6 +43,12 @@ def test_a_room_imports_only_those_below_it(room: str, graph: dict[str, set[str]
     assert rooms.rooms(graph)[room] - lower == set()
 
 
+@pytest.mark.parametrize("name", ["loop", "run"])
+def test_the_loop_knows_nothing_of_neighbors(name: str) -> None:
+    """They come by techniques alone, which the loop asks as it asks any other."""
+    assert "mien.neighbors" not in (SOURCE / "training" / f"{name}.py").read_text("utf-8")
+
+
 def test_no_room_is_too_large() -> None:
     lines = rooms.sizes()
     assert {name: count for name, count in lines.items() if count > 0.15 * sum(lines.values())} == {}

@@ -52,6 +52,9 @@ def test_from_sequences_to_figures(mien: Command, moving: Path, tmp_path: Path) 
     moves = mien(*words, "--neighbors", "views shift=0.1", "--out", tmp_path / "moves")
     assert "neighbors: small moves of geometry and light; 2 of each face, 2 passes of the network; " in moves.out
     untrained_autoencoder(run / "parts" / "neighbors", FaceSet.open(moving).info)
+    assert "2 of each face, sigma 0.22, 4 passes of network and autoencoder" in " ".join(
+        mien(*words, "--out", tmp_path / "own").out.split()
+    )
     assert "the autoencoder of the run" in json.loads(mien(*words, "--json").out)["neighbors"]
 
 

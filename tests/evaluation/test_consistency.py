@@ -323,7 +323,7 @@ def test_neighbors_that_cannot_be(tmp_path: Path, moving: FaceSet, run: Path) ->
         ("views shfit=1", "shfit"),
         ("autoencoder", "a run with an autoencoder of its own"),
         ("twins", "faces that have near-duplicates"),
-        (str(tmp_path / "nowhere"), r"no model\.json"),
+        (str(tmp_path / "nowhere"), "or an autoencoder.s folder"),
     ):
         with pytest.raises(MienError, match=reason):
             measure_consistency(run, moving, neighbors=neighbors)

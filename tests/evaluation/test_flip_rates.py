@@ -146,13 +146,14 @@ def test_on_the_command_line(mien: Command, tmp_path: Path) -> None:
     asked = ("consistency", tmp_path / "one", tmp_path / "set", "--moves", "--draws", 2)
     done = mien(*asked, "--against", tmp_path / "two")
     assert done.code == 0, done.err
+    assert done.out.count("95 %") == 5, "of each class"
     words = ("shifted", "class1", "24", "95 % interval", "minus the flip rates of", "difference", "2 moves of each kind")
     assert [word for word in words if word not in done.out] == []
     values = json.loads(mien(*asked, "--json").out)
     assert values["overall"]["all"]["count"] == 24
     refusal = mien("consistency", tmp_path / "one", tmp_path / "set", "--against", tmp_path / "two")
     assert "add --moves" in refusal.err
-    for option in (("--neighbors", "views"), ("--sigma", 0.1), ("--out", tmp_path / "out")):
+    for option in (("--neighbors", "views"), ("--sigma", 0.1), ("--nearest", 4), ("--out", tmp_path / "out")):
         refusal = mien(*asked, *option)
         assert f"found {option[0]}; leave that out" in refusal.err
     assert not (tmp_path / "one" / "consistency-test").exists()

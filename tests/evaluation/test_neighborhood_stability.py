@@ -15,6 +15,7 @@ from mien.evaluation.neighborhood_stability import NeighborSpace, find_space, sc
 from mien.models import Network
 from mien.neighbors.kinds import features as features_kind
 from mien.neighbors.kinds.features import NearFeatures
+from mien.neighbors.look import Drawn
 from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from moving import moving_faces, told, untrained_autoencoder, untrained_recognizer
 
@@ -105,6 +106,30 @@ def test_features_and_predictions_do_not_depend_on_batches(
     assert len(parts.scores) == len(faces)
 
 
+@pytest.mark.parametrize("kind", ["views", "autoencoder", "mirror"])
+def test_many_neighbors_are_drawn_in_parts(
+    kind: str, faces: FaceSet, recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ones, as memory has no room for all."""
+    untrained_autoencoder(tmp_path / "run" / "parts" / "neighbors", faces.info)
+    space, _ = find_space(recognizer, faces, kind)
+    asked = (space, faces, 7, 0, CPU, None, faces.labels)
+    whole, most = score_faces(*asked), list[int]()
+    monkeypatch.setattr(neighborhood_stability, "ROOM", len(faces) * 16 * 16 * 3)
+    monkeypatch.setattr(neighborhood_stability, "ONCE", 1)
+    look = NeighborSpace.look
+
+    def counted(self: NeighborSpace, drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor]:
+        most.append(0 if drawn.near is None else len(drawn.near))
+        return look(self, drawn)
+
+    monkeypatch.setattr(NeighborSpace, "look", counted)
+    parts = score_faces(*asked)
+    assert most == ([1] if kind == "mirror" else [3, 3, 1])
+    for name, values in vars(whole).items():
+        assert np.allclose(values, vars(parts)[name], atol=1e-6), name
+
+
 def test_the_seed_draws_the_neighbors(faces: FaceSet, recognizer: Recognizer) -> None:
     space, _ = find_space(recognizer, faces, None, 0.2)
     first, again, other = (score_faces(space, faces, 2, seed, CPU).scores for seed in (0, 0, 1))
@@ -169,7 +194,7 @@ def test_neighbors_of_other_faces_are_refused(tmp_path: Path, faces: FaceSet, re
         find_space(recognizer, faces, aligned, 0.2)
     with pytest.raises(MienError, match="an autoencoder at"):
         find_space(recognizer, faces, tmp_path / "run", 0.2)
-    with pytest.raises(MienError, match=r"no model\.json"):
+    with pytest.raises(MienError, match=r"or an autoencoder's folder; found"):
         find_space(recognizer, faces, tmp_path / "nothing", 0.2)
     with pytest.raises(MienError, match="faces of side 16"):
         find_space(recognizer, moving_faces(2, side=32), None, 0.2)

@@ -286,9 +286,11 @@ def test_what_is_asked_is_checked() -> None:
     faces = features(60)
     with pytest.raises(MienError, match=r"a method among confident, weights, neighborhood; found 'chance'"):
         find_label_errors(reader(faces), faces, by="chance")
-    for by in ("weights", "neighborhood"):
-        with pytest.raises(MienError, match="train a run with `noise`"):
-            find_label_errors(reader(faces), faces, by=by, noise=0.1)
+    with pytest.raises(MienError, match="train a run with `noise`"):
+        find_label_errors(reader(faces), faces, by="weights", noise=0.1)
+    for neighbors, score, told in ((None, "label", "`score`"), ("views", "x", "`neighbors` and `score`")):
+        with pytest.raises(MienError, match=f"`by` neighborhood with {told}; found --by confident"):
+            find_label_errors(reader(faces), faces, neighbors=neighbors, score=score)
     with pytest.raises(MienError, match="noise that fits"):
         find_label_errors(reader(faces), faces, noise=1.5)
     with pytest.raises(MienError, match="a recognizer in memory"):
@@ -366,9 +368,17 @@ def test_flips_are_those_that_training_made(noisy: Path, stored: Path) -> None:
     assert [text for text in found.warnings if "96 of these 96 labels taught the run" in text]
     assert not [text for text in found.warnings if "otherwise" in text]
     plain = find_label_errors(noisy, stored)
-    assert "the run was taught 24 of them otherwise than they are labeled here" in plain.warnings
+    assert "the run was taught 24 of them otherwise than they are labeled here, as it was trained" in plain.warnings[-1]
     assert "figures flatter" in find_label_errors(noisy, stored, noise=0.25, seed=4).warnings[-1]
     assert not find_label_errors(noisy, stored, "test").warnings, "the run saw none of these"
+
+
+def test_a_neighborhood_finds_the_flips_that_training_made(noisy: Path, stored: Path) -> None:
+    found = find_label_errors(noisy, stored, by="neighborhood", noise=0.25, seed=3)
+    assert found.known is not None
+    assert found.known.wrong == 24
+    assert not any("taught" in warning and "otherwise" in warning for warning in found.warnings)
+    assert "--noise 0.25 --seed 3: give the same" in find_label_errors(noisy, stored, by="neighborhood").warnings[-1]
 
 
 def test_weights_order_the_faces_that_the_run_trained_on(noisy: Path, stored: Path, tmp_path: Path) -> None:

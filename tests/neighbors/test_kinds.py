@@ -22,6 +22,7 @@ from mien.neighbors.kinds import Fitted, Ground, Kind
 from mien.neighbors.kinds.autoencoder import Autoencoder
 from mien.neighbors.kinds.frames import frames_beside
 from mien.neighbors.kinds.pca import leading_components
+from mien.neighbors.look import draw_neighbors
 from mien.neighbors.semantic_neighbors import SemanticNeighbors
 from mien.registry import component_names, find_component
 from mien.settings import setting_docs
@@ -318,6 +319,47 @@ class Blurred(Kind):
     @override
     def fit(self, ground: Ground) -> Fitted:
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Flat(Fitted):
+    """Neighbors of somebody's own in another shape than that of the faces."""
+
+    made: Any
+
+    @property
+    @override
+    def told(self) -> str:
+        return "flat ones"
+
+    @override
+    def near(self, rows: Tensor, given: Tensor, draws: int, generator: Generator) -> Tensor:
+        made: Tensor = self.made
+        return made
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (torch.zeros(4, 1, 16, 16), r"a float32 one \(4, 1, 16, 16\)"),
+        (torch.zeros(3, 4, 1, 16, 16), r"a float32 one \(3, 4, 1, 16, 16\)"),
+        (torch.zeros(2, 4, 1, 16, 16, dtype=torch.uint8), r"a uint8 one .*"),
+        (None, "None"),
+    ],
+)
+def test_neighbors_of_a_wrong_shape_are_told(made: Any, told: str) -> None:
+    faces = bright_faces(4)
+    given = (Views(faces.info), torch.arange(4), torch.from_numpy(faces.faces()), 2, Generator())
+    with pytest.raises(MienError, match=rf"a tensor \(2, 4, 1, 16, 16\) of floats from Flat.near; found {told}; mend"):
+        draw_neighbors(Flat(made), *given)
+
+
+def test_an_autoencoder_costs_a_pass_more(tmp_path: Path) -> None:
+    faces = with_twins()
+    costs = {name: kind_from(name).fit(ground(faces, tmp_path)).passes for name in KINDS}
+    assert costs.pop("autoencoder") == 2
+    assert costs.pop("features") == 0
+    assert set(costs.values()) == {1}
 
 
 def test_kinds_by_name_by_table_and_as_they_are_typed() -> None:

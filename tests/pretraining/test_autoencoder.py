@@ -17,6 +17,7 @@ from conftest import TINY_AUTOENCODER, Interrupted, StopAfter, bright_faces, sma
 from mien import FaceSet, MienError, Recipe, TrainingSettings, evaluate, resume, train
 from mien.data.splits import training_rows
 from mien.folders import exclusive
+from mien.neighbors.kinds.pca import components_error
 from mien.neighbors.semantic_neighbors import DEVIATION, SemanticNeighbors
 from mien.pretraining.autoencoder.cache import cache_folder, fetch, keep_for_others
 from mien.pretraining.autoencoder.digests import faces_digest, labels_digest
@@ -63,6 +64,20 @@ def same(one: Path, other: Path) -> bool:
 
 
 # Alone.
+
+
+def test_an_autoencoder_that_blurs_more_than_as_many_components_is_warned_of(tmp_path: Path) -> None:
+    """After an epoch in a moment it does; the error of components is that of a decomposition, on faces held out."""
+    faces, heard = bright_faces(), Heard()
+    card = train_autoencoder(faces, tmp_path / "made", autoencoder_settings(TINY_AUTOENCODER), ORDER, heard)
+    learned, parts = faces.select(training_rows(faces)), portions(torch.arange(96), 0.05, 0)
+    taught, others = (learned.faces(rows).reshape(-1, 256) / 255.0 for rows in (parts.taught, parts.held_out))
+    axes = np.linalg.svd(taught - taught.mean(axis=0), full_matrices=False)[2][:8]
+    moved = others - taught.mean(axis=0)
+    lost = 255 * float(np.abs(moved - moved @ axes.T @ axes).mean())
+    assert components_error(learned.select(parts.taught), learned.select(parts.held_out), 8) == pytest.approx(lost, rel=0.02)
+    assert card.metrics["pixel_error"] > 1.5 * lost
+    assert any("with 8 principal components" in line and "the neighbors pca" in line for line in heard.lines)
 
 
 def test_what_it_leaves(tmp_path: Path) -> None:

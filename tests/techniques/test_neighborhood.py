@@ -27,6 +27,7 @@ from mien.neighbors.look import draw_neighbors
 from mien.neighbors.mask import reliable, remember
 from mien.neighbors.mask_notes import MaskedFaces, count_masked
 from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.pretraining.mask_memory import memory_of
 from mien.pretraining.run_neighbors import fit_neighbors, look_in_run, note_masked
 from mien.recognize.run_records import read_history
 from mien.registry import build_component
@@ -104,7 +105,7 @@ def test_a_classs_quantile_against_lists(batches: list[list[tuple[int, float]]])
     known: dict[int, list[float]] = {0: [], 1: [], 2: []}
     for batch in batches:
         labels = torch.tensor([label for label, _ in batch])
-        found = weigh._threshold(run, torch.tensor([score for _, score in batch]), labels)
+        found = weigh._threshold(run, run.state["weigh"], torch.tensor([score for _, score in batch]), labels)
         for label in known:
             known[label] = ([score for mine, score in batch if mine == label] + known[label])[:4]
         wanted = [
@@ -130,7 +131,7 @@ def test_faces_without_labels_count_for_the_class_that_they_are_taught(tmp_path:
     run.targets[rows] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.4, 0.0], [0.3, 0.5, 0.2]])
     set_scores(monkeypatch, 1.0, 2.0, 3.0, 4.0)
     technique(run).of_batch(run, run.pool.fetch(rows))()
-    ring = run.state["weigh"].values["neighborhood"]
+    ring = memory_of(run, technique(run)).values["neighborhood"]
     assert [row[~row.isnan()].tolist() for row in ring] == [[1, 3], [2, 4], []]
     assert "masked_share_wrong" not in run.notes.take(), "they have no labels that could be wrong"
 
@@ -429,7 +430,7 @@ def test_notes_of_wrong_labels_against_loops(faces: list[tuple[int, int, bool, f
     """(label, truth, masked, score) of each; whose truth or label is not known is not counted."""
     labels, truth, masked_out, scores = zip(*faces, strict=True)
     run = runs.fake_run(notes=Notes(), labels=torch.tensor(labels), data=SimpleNamespace(truth=torch.tensor(truth)), **quiet())
-    note_masked(run, "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
+    note_masked(run, Memory(), "divergence", torch.arange(len(faces)), torch.tensor(masked_out), torch.tensor(scores))
     found = run.notes.take()
     assert found["masked_share"] == pytest.approx(np.mean(masked_out))
     assert found["divergence"] == pytest.approx(np.mean(scores))
@@ -547,6 +548,32 @@ def test_the_control_leaves_out_as_many_by_lot(tmp_path: Path, monkeypatch: pyte
     assert {int(mask.sum()) for mask in drawn} == {6}
     assert float(torch.stack(drawn).mean(dim=0).min()) > 0.2, "no score decides"
     assert float(torch.stack(drawn).mean(dim=0).max()) < 0.8
+
+
+def test_at_a_quantile_of_one_nobody_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = begun(tmp_path / "run", bright_faces(), by_views(threshold="class_quantile", quantile=1.0))
+    set_scores(monkeypatch, *(float(n) for n in range(12)))
+    assert technique(run).of_batch(run, run.pool.fetch(torch.arange(12)))().tolist() == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"score": "label"}, "; the label's loss at neighbors finds wrong labels with an AUROC of 0."),
+        ({"score": "own_label"}, "; the label's loss finds wrong labels with an AUROC of 0."),
+        ({}, "; S finds wrong labels with an AUROC of 0."),
+        ({"score": "random"}, ""),
+    ],
+)
+def test_an_epochs_line_has_the_score_that_decides(how: dict[str, Any], told: str, tmp_path: Path) -> None:
+    heard = runs.Heard()
+    stages = [{"epochs": 1, "lr": 0.05}]
+    train(
+        bright_faces(), by_views(stages=stages, **how), tmp_path / "run", TrainingSettings(noise=0.4, threads=1), progress=heard
+    )
+    (line,) = (line for line in heard.lines if line.startswith("epoch 1 of 1"))
+    assert "of the wrong labels known by heart" in line
+    assert (told in line, line.count("AUROC")) == (True, 1 if told else 0)
 
 
 def test_a_number_is_found_in_the_first_epoch_that_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

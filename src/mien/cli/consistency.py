@@ -65,7 +65,9 @@ def consistency(
         float | None,
         number("Noise that makes neighbors, in standard deviations; the kind has one of its own.", 1e-30, 1e30),
     ] = None,
-    nearest: Annotated[int, whole_number("Frames before the last one of a sequence that are checked.")] = 4,
+    nearest: Annotated[
+        int | None, whole_number("Frames before the last one of a sequence that are checked. Unless given: 4.")
+    ] = None,
     seed: Annotated[int, seed_option("Draws the neighbors.")] = 0,
     moves: Annotated[
         bool, typer.Option("--moves", help="Measure how often answers flip where faces are moved, turned and lit a little.")
@@ -79,12 +81,15 @@ def consistency(
     if moves or against:
         if not moves:
             raise MienError("--moves with --against", "--against alone", "add --moves")
-        ignored = {"--neighbors": neighbors, "--sigma": sigma, "--out": out}
+        ignored = {"--neighbors": neighbors, "--sigma": sigma, "--nearest": nearest, "--out": out}
         if given := [name for name, value in ignored.items() if value is not None]:
-            raise MienError("--moves, which needs no neighbors and writes nothing", ", ".join(given), "leave that out")
+            raise MienError(
+                "--moves, which needs neither neighbors nor frames and writes nothing", ", ".join(given), "leave that out"
+            )
         print_flip_rates(run, faceset, split, draws, seed, device, against, as_json)
         return
     from mien.data.faceset import FaceSet
+    from mien.data.peaks import NEAREST
     from mien.data.splits import test_split
     from mien.evaluation.consistency import measure_consistency
     from mien.evaluation.report.consistency import COMMAND, FILES, write_consistency
@@ -94,7 +99,7 @@ def consistency(
     folder = out or folder_beside(run, f"consistency-{split}")
     require_own(folder, FILES, COMMAND)
     with progress_bar(quiet=as_json, single=True) as bar:
-        found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest, seed, device, bar)
+        found = measure_consistency(run, faceset, split, neighbors, draws, sigma, nearest or NEAREST, seed, device, bar)
         files = write_consistency(found, folder)
     warn(found.warning)
     parts = [f"{found.dataset}, {split}", *_told(found), *(folder / name for name in files)]
@@ -116,7 +121,8 @@ def _told(found: "Consistency") -> "list[str | TextTable]":
     if found.flips is not None:
         told += flip_lines(found.flips)
     drawn = f"{found.draws} of each face" + ("" if found.sigma is None else f", sigma {found.sigma:g}")
-    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of the network"
+    through = "network and autoencoder" if found.space == "autoencoder" else "the network"
+    drawn += f", {quantity(round(found.passes), 'pass', 'passes')} of {through}"
     kept = f"{percent(found.stability.kept, 0)} are predicted as their face is"
     return [*told, f"neighbors: {found.neighbors}; {drawn}; {kept}"]
 

@@ -41,16 +41,15 @@ def flip_lines(found: "FlipRates") -> "list[str | TextTable]":
 
 
 def _rates_table(found: "FlipRates") -> "TextTable":
-    """Flip rates by class and kind of move; over all faces with intervals."""
+    """Flip rates by class and kind of move, and of all faces, each with its interval below."""
     from mien.cli.tables import TextTable, percent_interval
 
     table = TextTable("class", "faces", *COLUMNS.values())
-    for name, rates in found.classes.items():
-        table.add_row(
-            name, str(rates["all"].count), *(percent(rates[kind].share) if rates[kind].count else "-" for kind in COLUMNS)
-        )
-    table.add_row("all", str(found.overall["all"].count), *(percent(found.overall[kind].share) for kind in COLUMNS))
-    table.add_row("95 % interval", "", *(percent_interval(found.overall[kind].interval) for kind in COLUMNS))
+    for name, rates in [*found.classes.items(), ("all", found.overall)]:
+        count = rates["all"].count
+        table.add_row(name, str(count), *(percent(rates[kind].share) if count else "-" for kind in COLUMNS))
+        if count:
+            table.add_row("95 % interval", "", *(percent_interval(rates[kind].interval) for kind in COLUMNS))
     return table
 
 

@@ -40,8 +40,9 @@ def label_errors(
         ),
     ] = None,
     score: Annotated[
-        str, typer.Option(help="For neighborhood: label (minus log p of the label there), or divergence (S of SNA).")
-    ] = "label",
+        str | None,
+        typer.Option(help="For neighborhood: label (minus log p of the label there; unless given), or divergence (S of SNA)."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for table and picture. Unless given: doubts-SPLIT, in the run or here."),

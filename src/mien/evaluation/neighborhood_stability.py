@@ -3,7 +3,8 @@
 Any kind of neighbor will do (`mien.neighbors.kinds`). Where labels are given, their loss at the neighbors is measured as well.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mien.data.faceset import FaceSet
 from mien.data.format import Info
 from mien.data.views import Views
 from mien.errors import MienError
-from mien.neighbors.choose import kind_from, kind_from_text, names_kind, with_sigma
+from mien.neighbors.choose import kind_from, kind_from_text, names_kind, require_kind_or_folder, with_sigma
 from mien.neighbors.kinds import Fitted, Ground
 from mien.neighbors.look import Drawn, draw_neighbors, label_loss, look, stability
 from mien.neighbors.mask import require_scores
@@ -31,6 +32,12 @@ from mien.registry import component_name
 
 BATCH = 256
 """Faces that go through the network at a time."""
+ROOM = 1 << 28
+"""Numbers of neighbors that are drawn at a time at most."""
+ONCE = 8
+"""Neighbors of each face that are drawn at a time at least."""
+FEATURES = 1 << 10
+"""Numbers of a near feature, as good as most networks have."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ def find_space(
     elif names_kind(given):
         kind = kind_from_text(given)
     else:
+        require_kind_or_folder(given)
         kind = kind_from({"kind": "autoencoder", "source": given})
     kind = with_sigma(kind, sigma)
 
@@ -181,18 +189,37 @@ def score_faces(
     found: list[list[Tensor]] = []
     for start, pixels in zip(range(0, len(faces), BATCH), face_batches(faces, device), strict=True):
         rows = torch.arange(start, start + len(pixels), device=device)
-        own, near = space.look(space.draw(rows, pixels, draws, generator))
-        predicted = own.argmax(dim=1)
-        kept = (near.argmax(dim=2) == predicted).to(sum_dtype(device)).mean(dim=0)
-        sure = (own.to(sum_dtype(device)) / space.inputs.recognizer.card.temperature).softmax(dim=1).amax(dim=1)
-        parts = [predicted, require_scores(stability(own, near)), kept, sure]
-        if labels is not None:
-            given = torch.from_numpy(labels[start : start + len(pixels)]).to(device)
-            parts += [label_loss(near, given), label_loss(own.unsqueeze(0), given)]
-        found.append([part.cpu() for part in parts])
+        given = None if labels is None else torch.from_numpy(labels[start : start + len(pixels)]).to(device)
+        looks = (space.look(space.draw(rows, pixels, count, generator)) for count in draw_parts(space, pixels, draws))
+        found.append([part.cpu() for part in _judged(looks, space.inputs.recognizer.card.temperature, given)])
         progress.advance(len(pixels))
     first, *others = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
     return StabilityScores(first, *(values.astype(np.float64) for values in others))
+
+
+def draw_parts(space: NeighborSpace, pixels: Tensor, draws: int) -> list[int]:
+    """How many neighbors of stored faces (B, ...) are drawn at a time, `draws` in all: so many as ROOM numbers hold, or ONCE."""
+    if not space.fitted.varies:
+        return [1]
+    numbers = FEATURES if space.fitted.among == "features" else math.prod(pixels.shape[1:])
+    most = max(ONCE, ROOM // (len(pixels) * numbers))
+    return [min(most, draws - start) for start in range(0, draws, most)]
+
+
+def _judged(looks: Iterable[tuple[Tensor, Tensor]], temperature: float, given: Tensor | None) -> list[Tensor]:
+    """Figures (B,) of faces, in the order of `StabilityScores`, by looks at all of their neighbors, part by part."""
+    sums, count = list[Tensor](), 0
+    for own, near in looks:
+        exact = sum_dtype(own.device)
+        kept = (near.argmax(dim=2) == own.argmax(dim=1)).to(exact).mean(dim=0)
+        parts = [stability(own, near), kept, *([] if given is None else [label_loss(near, given)])]
+        # A running mean, which leaves that of a single part as it is.
+        count += len(near)
+        sums = [one + (other - one) * (len(near) / count) for one, other in zip(sums, parts, strict=True)] if sums else parts
+    scores, kept, *losses = sums
+    sure = (own.to(exact) / temperature).softmax(dim=1).amax(dim=1)
+    own_loss = [] if given is None else [label_loss(own.unsqueeze(0), given)]
+    return [own.argmax(dim=1), require_scores(scores), kept, sure, *losses, *own_loss]
 
 
 def face_batches(faces: FaceSet, device: torch.device) -> Iterator[Tensor]:

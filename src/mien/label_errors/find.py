@@ -29,17 +29,18 @@ def find_label_errors(
     neighbors: Path | str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-    score: str = "label",
+    score: str | None = None,
 ) -> LabelErrors:
     """The labeled faces of a split (None: the training split), those whose label is most probably wrong first.
 
     `by`: the method, one of METHODS. `recognizer`: for `confident` any model, of whatever classes, since only its features are
     used; mien-s is one. None: the features that the set holds. `folds`: for `confident`, stratified by label and drawn by `seed`;
     where the set has subjects, no person is in two. `neighbors`: for `neighborhood`, a kind with its settings, or the folder of
-    an autoencoder. `score`: what neighbors are asked, `label` or `divergence` (S of SNA). `noise`: flips this share of the labels
-    first, for experiments, as a run does that is trained on all labels of this split with this noise and seed. Raises MienError
-    without cleanlab for `confident`; for the others without a recognizer, or with one that knows none of the classes or was
-    trained on other faces; for fewer than two classes; and for more folds than people or faces.
+    an autoencoder. `score`: what neighbors are asked, `label` (unless said) or `divergence` (S of SNA). `noise`: flips this share
+    of the labels first, for experiments, as a run does that is trained on all labels of this split with this noise and seed; for
+    `neighborhood` give such a run. Raises MienError without cleanlab for `confident`; for the others without a recognizer, or
+    with one that knows none of the classes or was trained on other faces; for `neighbors` or `score` with another method than
+    `neighborhood`; for fewer than two classes; and for more folds than people or faces.
     """
     require_fitting(Seed, seed=seed)
     require_fitting(Share, noise=noise)
@@ -47,9 +48,14 @@ def find_label_errors(
     bar = progress or Silent()
     if by not in METHODS:
         raise MienError(f"a method among {', '.join(METHODS)}", with_suggestion(by, METHODS), "choose one of those")
-    if noise and by != "confident":
-        found = f"--by {by}, which the run's own training decides"
-        raise MienError("`by` confident, to flip labels for an experiment", found, "train a run with `noise` instead")
+    if noise and by == "weights":
+        found = "--by weights, which the run's own training decides"
+        raise MienError("another `by`, to flip labels for an experiment", found, "train a run with `noise` instead")
+    asked = [name for name, value in (("neighbors", neighbors), ("score", score)) if value is not None]
+    if asked and by != "neighborhood":
+        raise MienError(
+            f"`by` neighborhood with {' and '.join(f'`{name}`' for name in asked)}", f"--by {by}", "add it, or leave that out"
+        )
     if by == "confident":
         require_cleanlab()
     faces = FaceSet.of(faces)
@@ -63,5 +69,5 @@ def find_label_errors(
     elif by == "weights":
         judgment = by_sample_weights(labeled)
     else:
-        judgment = by_neighborhood(labeled, neighbors, score, bar)
+        judgment = by_neighborhood(labeled, neighbors, score or "label", bar)
     return rank_faces(labeled, judgment, by)

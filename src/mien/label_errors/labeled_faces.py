@@ -131,5 +131,8 @@ def training_notes(labeled: LabeledFaces) -> tuple[str, ...]:
     other = sum(taught.get(name, label) != label for name, label in zip(ids, labeled.given.tolist(), strict=True))
     if not other:
         return (said,)
-    flatters = ": figures flatter, unless it is trained with the same --noise and --seed" if labeled.noise else ""
-    return (said, f"the run was taught {other} of them otherwise than they are labeled here{flatters}")
+    about = ": figures flatter, unless it is trained with the same --noise and --seed" if labeled.noise else ""
+    flipped, seed = labeled.recognizer.card.budget.get("noise"), labeled.recognizer.card.seed
+    if flipped and not labeled.noise:
+        about = f", as it was trained with --noise {flipped:g} --seed {seed}: give the same to find those"
+    return (said, f"the run was taught {other} of them otherwise than they are labeled here{about}")

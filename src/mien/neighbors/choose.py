@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from mien.errors import MienError
 from mien.neighbors.kinds import Kind
 from mien.protocols import require_subclass
 from mien.registry import build_component, component_from_text, component_names, is_own
+from mien.wording import suggestion
 
 ROOM = "mien.neighbors.kinds"
 """The package whose files are the kinds of neighbors."""
@@ -36,6 +38,14 @@ def names_kind(text: str) -> bool:
     """Whether a text names a kind of neighbor; else it is taken for an autoencoder's folder."""
     first, *settings = text.split() or [""]
     return (first in component_names(ROOM) or is_own(first)) and all("=" in one for one in settings)
+
+
+def require_kind_or_folder(text: str) -> None:
+    """Raises MienError where a text names neither a kind of neighbor nor a folder."""
+    if not names_kind(text) and not Path(text).exists():
+        names = component_names(ROOM)
+        found = repr(text) + suggestion(text.split()[0] if text.split() else "", names)
+        raise MienError(f"a kind of neighbor ({', '.join(names)}) or an autoencoder's folder", found, "name one of those")
 
 
 def with_sigma(kind: Kind, sigma: float | None) -> Kind:

@@ -31,6 +31,8 @@ class FoundFaces(Fitted):
     def of(ground: Ground, places: Rows, beside: Rows, name: str) -> "FoundFaces":
         """By pairs of rows of `ground.around`: a face (M,), and a neighbor of it (M,). Faces are matched by their ids.
 
+        Strangers, which are of another set, have none: ids alone say nothing, as many sets number their faces.
+
         Raises MienError where several faces around have the id of one of these.
         """
         at = _places(ground)
@@ -73,12 +75,13 @@ class FoundFaces(Fitted):
 
 
 def _places(ground: Ground) -> Rows:
-    """The rows (N,) of the faces in `ground.around`, by their ids; -1 for faces that are not there."""
+    """The rows (N,) of the faces in `ground.around`, by their ids; -1 for faces that are not there, and for strangers."""
     if ground.faces is ground.around:
         return np.arange(len(ground.faces))
     ids, around = ground.faces.column("id").to_pylist(), ground.around.column("id").to_pylist()
+    ids = ids[: len(ids) - ground.strangers]
     place = {name: row for row, name in enumerate(around)}
     wanted = set(ids)
     if len(place) < len(around) and sum(name in wanted for name in around) > len(wanted & place.keys()):
         raise MienError("one face of each id", "ids that several faces share", "import the set with other ids")
-    return np.array([place.get(name, -1) for name in ids], np.int64)
+    return np.array([*(place.get(name, -1) for name in ids), *[-1] * ground.strangers], np.int64)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mien.data.augment import normalize
 from mien.data.views import Views
+from mien.errors import MienError
 from mien.models import Network
 from mien.neighbors.divergence import divergence
 from mien.neighbors.kinds import Fitted
@@ -43,12 +44,23 @@ def draw_neighbors(fitted: Fitted, views: Views, rows: Tensor, faces: Tensor, dr
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
         def move(features: Tensor) -> Tensor:
-            return fitted.near(rows, features, count, Generator(features.device).manual_seed(seed))
+            generator = Generator(features.device).manual_seed(seed)
+            return _require_near(fitted, fitted.near(rows, features, count, generator), count, features)
 
         return Drawn(clean, None, move, views)
     itself = fitted.itself(faces)
     base = clean if itself is None else as_inputs(views, itself)
-    return Drawn(base, fitted.near(rows, faces, count, generator), None, views)
+    return Drawn(base, _require_near(fitted, fitted.near(rows, faces, count, generator), count, clean), None, views)
+
+
+def _require_near(fitted: Fitted, made: Tensor, count: int, given: Tensor) -> Tensor:
+    """The `count` neighbors (D, B, ...) of what was given (B, ...). Raises MienError where a kind made another shape."""
+    wanted = (count, *given.shape)
+    if not isinstance(made, Tensor) or tuple(made.shape) != wanted or not made.is_floating_point():
+        name = type(fitted).__name__
+        found = f"a {str(made.dtype).removeprefix('torch.')} one {tuple(made.shape)}" if isinstance(made, Tensor) else f"{made!r}"
+        raise MienError(f"a tensor {wanted} of floats from {name}.near", found, f"mend {type(fitted).__module__}:{name}")
+    return made
 
 
 def alone(views: Views, faces: Tensor) -> Drawn:

@@ -27,6 +27,11 @@ def require_scores(scores: Tensor) -> Tensor:
     return scores
 
 
+def no_scores(classes: int, window: int, device: torch.device) -> Tensor:
+    """Room for the last `window` scores of each class, (K, M), where there are none yet."""
+    return torch.full((classes, window), torch.nan, device=device)
+
+
 def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
     """Put the scores of a batch (B,) before the last scores of each class, (K, M), NaN where there were none yet."""
     for label in labels.unique():
@@ -37,9 +42,9 @@ def remember(recent: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
 def class_thresholds(recent: Tensor, quantile: float) -> Tensor:
     """(K,) the quantile of each class's last scores (K, M); a class with one score or none has no threshold: infinity.
 
-    Against its own score alone a face would always be left out.
+    Against its own score alone a face would always be left out. At a quantile of 1 no class has one, as all lie below it.
     """
-    few = (~recent.isnan()).sum(dim=1) < 2
+    few = ((~recent.isnan()).sum(dim=1) < 2) | (quantile >= 1)
     return recent.nanquantile(quantile, dim=1).masked_fill(few, torch.inf)
 
 

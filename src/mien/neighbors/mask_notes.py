@@ -16,6 +16,8 @@ from mien.wording import quantity
 
 TABLE, PICTURE = "masked.parquet", "masked.png"
 """In the folder of a run with a mask: how often each face was left out, and a picture of those that were most often."""
+NAMES = {"divergence": "divergence", "label": "neighbor_label_loss", "own_label": "label_loss"}
+"""What the mean of each score is called in the history."""
 SIDE = 96
 """Side of a face in the picture, in pixels."""
 SHOWN = 8

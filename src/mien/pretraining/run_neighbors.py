@@ -10,13 +10,24 @@ from mien.data.face_grid import write_face_grid
 from mien.data.writer import write_table
 from mien.models import by_own_statistics
 from mien.neighbors.kinds import Fitted, Ground, Kind
-from mien.neighbors.look import Drawn, look
-from mien.neighbors.mask_notes import PICTURE, TABLE, MaskedFaces, count_masked, mask_figures
-from mien.pretraining.autoencoder.of_run import run_neighbors
+from mien.neighbors.kinds.autoencoder import Autoencoder
+from mien.neighbors.look import Drawn, draw_neighbors, look
+from mien.neighbors.mask_notes import NAMES, PICTURE, TABLE, MaskedFaces, count_masked, mask_figures
+from mien.pretraining.autoencoder.of_run import require_autoencoder, run_neighbors
+from mien.training.face_loader import Batch
+from mien.training.memory import Memory
 from mien.training.run import Run
 
 COUNTS, LEARNED = "mask_counts", "has_learned"
-"""What a run remembers under `weigh`: how often faces were left out, and whether it has learned enough for that."""
+"""What a mask remembers: how often faces were left out, and whether the network has learned enough for that."""
+
+
+def require_neighbors(run: Run, kind: Kind) -> None:
+    """Raises MienError where the run's faces have no neighbors of this kind; trains no autoencoder."""
+    if isinstance(kind, Autoencoder):
+        require_autoencoder(run, kind.source)
+    else:
+        fit_neighbors(run, kind)
 
 
 def fit_neighbors(run: Run, kind: Kind) -> Fitted:
@@ -26,10 +37,16 @@ def fit_neighbors(run: Run, kind: Kind) -> Fitted:
     """
 
     def fit() -> Fitted:
-        around = run.data.split or run.data.faces
-        return kind.fit(Ground(run.data.faces, around, run.views, run.device, partial(run_neighbors, run)))
+        data, by = run.data, partial(run_neighbors, run)
+        around = data.split or data.faces
+        return kind.fit(Ground(data.faces, around, run.views, run.device, by, strangers=data.further))
 
     return cast(Fitted, run.cache.get(f"neighbors, {kind!r}", object, fit))
+
+
+def draw_in_run(run: Run, kind: Kind, batch: Batch, draws: int) -> Drawn:
+    """The faces of a batch and `draws` neighbors of each, drawn now."""
+    return draw_neighbors(fit_neighbors(run, kind), run.views, batch.rows, batch.faces, draws, run.view_rng)
 
 
 def look_in_run(run: Run, drawn: Drawn, scoring: str) -> tuple[Tensor, Tensor]:
@@ -48,18 +65,18 @@ def look_in_run(run: Run, drawn: Drawn, scoring: str) -> tuple[Tensor, Tensor]:
             return look(network, drawn, apart=True)
 
 
-def ask_whether_learned(run: Run, share: float) -> None:
+def ask_whether_learned(run: Run, memory: Memory, share: float) -> None:
     """Before an epoch: remember whether the network predicts this share of the training labels by now; 0 asks nothing."""
-    if share and run.history and not has_learned(run, share):
+    if share and run.history and not has_learned(memory, share):
         found = run.predictions().probabilities.argmax(dim=1)
         predicted = float((found == run.labels)[run.labeled].double().mean())
         run.notes.add("labels_predicted", predicted)
-        run.state["weigh"].put(LEARNED, int(predicted >= share))
+        memory.put(LEARNED, int(predicted >= share))
 
 
-def has_learned(run: Run, share: float) -> bool:
+def has_learned(memory: Memory, share: float) -> bool:
     """Whether the network has predicted this share of the training labels before an epoch."""
-    return not share or bool(run.state["weigh"].get(LEARNED, int, int))
+    return not share or bool(memory.get(LEARNED, int, int))
 
 
 def labels_or_taught(run: Run, rows: Tensor) -> Tensor:
@@ -68,22 +85,31 @@ def labels_or_taught(run: Run, rows: Tensor) -> Tensor:
     return torch.where(given >= 0, given, run.targets[rows].argmax(dim=1))
 
 
-def note_masked(run: Run, name: str, rows: Tensor, masked: Tensor, scores: Tensor) -> None:
-    """Note which faces (B,) of a batch are left out by scores called `name`, and how often those are whose labels are wrong."""
+def note_masked(run: Run, memory: Memory, score: str, rows: Tensor, masked: Tensor, scores: Tensor, by_lot: bool = False) -> None:
+    """Note which faces (B,) of a batch a mask leaves out by a `score`, and how often those with wrong labels.
+
+    `by_lot`: whether the score decides nothing, which is noted.
+    """
+    if by_lot:
+        run.notes.add("by_lot", 1.0)
     truth = None if run.data.truth is None else run.data.truth[rows]
-    for figure, value in mask_figures(name, masked, scores, run.labels[rows], truth).items():
+    for figure, value in mask_figures(NAMES[score], masked, scores, run.labels[rows], truth).items():
         run.notes.add(figure, value)
     shape = (run.epochs, 2, len(run.labels))
-    counts = run.state["weigh"].get(COUNTS, Tensor, lambda: torch.zeros(shape, dtype=torch.uint8, device=run.device))
+    counts = memory.get(COUNTS, Tensor, lambda: torch.zeros(shape, dtype=torch.uint8, device=run.device))
     count_masked(counts[len(run.history)], rows, masked)
 
 
-def write_masked(run: Run) -> None:
-    """Write the table and the picture of who was left out so far, where anybody was looked at, into the run's folder."""
-    if COUNTS not in run.state["weigh"]:
+def write_masked(run: Run, memory: Memory, number: int) -> None:
+    """Write the table and the picture of whom a mask left out so far, where it looked at anybody, into the run's folder.
+
+    `number`: which mask of the run it is, from 1; from the second on, it stands in the files' names.
+    """
+    if COUNTS not in memory:
         return
-    counts = run.state["weigh"].get(COUNTS, Tensor, lambda: torch.zeros(0))
+    counts = memory.get(COUNTS, Tensor, lambda: torch.zeros(0))
     found = MaskedFaces.of(run.data.faces, run.labels, run.data.truth, counts)
-    write_table(run.folder / TABLE, found.table())
+    table, picture = (run.folder / (name if number == 1 else f"-{number}.".join(name.split("."))) for name in (TABLE, PICTURE))
+    write_table(table, found.table())
     if run.data.faces.info.kind == "faces":
-        write_face_grid(found.picture(), run.folder / PICTURE)
+        write_face_grid(found.picture(), picture)

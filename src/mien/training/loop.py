@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mien.errors import MienError
 from mien.models import upscaling
-from mien.progress import duration, tell_epoch, tell_part
+from mien.progress import tell_epoch, tell_part
 from mien.recognize.device import channels_last
 from mien.recognize.run_records import write_history
 from mien.registry import component_name
@@ -19,6 +19,7 @@ from mien.training import technique_checks
 from mien.training.batch_statistics import leaving_statistics, standardize_features
 from mien.training.checkpoint import write_state
 from mien.training.components import Components
+from mien.training.epoch_lines import epoch_line, pace, part_prefix, stage_prefix
 from mien.training.face_loader import Batch, shuffled_batches
 from mien.training.losses import BatchLoss, LabeledLoss, Perturb, UnlabeledLoss
 from mien.training.objective import Classes, Objective
@@ -26,12 +27,10 @@ from mien.training.questions import Unlabeled
 from mien.training.run import BestEpoch, Run
 from mien.training.run_state import take_state
 from mien.training.stage_warnings import stage_warnings
-from mien.wording import percent, quantity
+from mien.wording import quantity
 
 CHECKPOINT_SECONDS = 5.0
 """Shorter epochs are not all checkpointed: no more than about that much work has to be done again."""
-
-
 UNLABELED = ("face without a label", "faces without labels")
 MORE_UNLABELED = "raise unlabeled_batch, or take more faces without labels, or none"
 
@@ -41,6 +40,7 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
 
     `objective`: what its network is taught; the run's classes unless said.
     """
+    require_fitting_techniques(run)
     with own_torch_rng(run):
         for stage in range(run.stage, len(run.recipe.stages)):
             techniques = begin(run, stage, objective)
@@ -73,6 +73,15 @@ def fit(run: Run, keep: Callable[[int], None], objective: Objective | None = Non
             for weigh in techniques.weigh:
                 weigh.after_stage(run)
             keep(stage)
+
+
+def require_fitting_techniques(run: Run) -> None:
+    """Raises MienError where a technique of the present stage, or of a later one, does not fit the run."""
+    for stage in run.recipe.stages[run.stage :]:
+        techniques = Components.of(run.recipe, stage)
+        for weigh in techniques.weigh:
+            weigh.require(run)
+        techniques.unlabeled.require(run)
 
 
 def begin(run: Run, stage: int, objective: Objective | None = None) -> Components:
@@ -224,41 +233,6 @@ def require_finite(run: Run, loss: float, techniques: Components) -> None:
     own = [component_name(type(one)) for one in techniques.all() if not type(one).__module__.startswith("mien.")]
     mend = f", or look at {', '.join(own)}" if own else ""
     raise MienError("a finite loss", where + kept, f"take a lower learning rate ({part_prefix(run)}stages.{run.stage}.lr){mend}")
-
-
-def epoch_line(run: Run) -> str:
-    """What is said of an epoch that is over: its loss and how good the network is."""
-    last = run.history[-1]
-    text = f"{part_prefix(run)}{stage_prefix(run)}epoch {last['epoch'] + 1:.0f} of {run.stage_epochs}: loss {last['loss']:.3f}"
-    if "validation_accuracy" in last:
-        text += f", validation accuracy {percent(last['validation_accuracy'])}"
-        text += f", average {percent(last['validation_average_accuracy'])}"
-    elif "validation_loss" in last:
-        text += f", on held-out faces {last['validation_loss']:.3f}"
-        text += f", R2 {last['validation_r2']:.2f}" if "validation_r2" in last else ""
-    if "memorized_share" in last:
-        text += f"; {percent(last['memorized_share'])} of the wrong labels known by heart"
-    if "divergence_auroc" in last:
-        text += f"; S finds wrong labels with an AUROC of {last['divergence_auroc']:.2f}"
-    return text
-
-
-def pace(run: Run, faces: int, seconds: float) -> str:
-    """How fast the last epoch was, and about how long all that is left takes, judged by the epochs of this stage."""
-    speed = f"; {faces / seconds:,.0f} faces/s" if seconds > 0 else ""
-    left = run.stage_epochs - run.epoch + sum(stage.epochs for stage in run.recipe.stages[run.stage + 1 :])
-    took = [figures["seconds"] for figures in run.history if figures["stage"] == run.stage]
-    return f"{speed}, about {duration(left * sum(took) / len(took))} left for all" if left else speed
-
-
-def stage_prefix(run: Run) -> str:
-    """What stands before an epoch in the log: the stage, where there are several."""
-    return f"stage {run.stage + 1} of {len(run.recipe.stages)}, " if len(run.recipe.stages) > 1 else ""
-
-
-def part_prefix(run: Run) -> str:
-    """What stands before each line of something that is trained before a run: its name; nothing for the run itself."""
-    return f"{run.folder.name}: " if run.folder.parent.name == "parts" else ""
 
 
 def checkpoint(run: Run) -> None:

@@ -92,7 +92,7 @@ def prepare_run(
     votes = None if votes is None else np.pad(votes, ((0, further), (0, 0)))
     taught, truths, named = map(torch.from_numpy, (train_labels, truth, known[budget.validation]))
     shares = None if votes is None else torch.from_numpy(votes).float()
-    data = RunData(trained, taught, faces.select(budget.validation), named, shares, truths, faces.select(rows))
+    data = RunData(trained, taught, faces.select(budget.validation), named, shares, truths, faces.select(rows), further)
     if looks_at_unlabeled(recipe) and not (train_labels < 0).any():
         progress.say("no faces without labels: the recipe learns from its labels alone")
     if not len(budget.validation):

@@ -73,6 +73,10 @@ class Targets(Protocol):
 class Weigh(Protocol):
     """How much does each face count? Called before every epoch, while `run.targets` are still those of the epoch before."""
 
+    def require(self, run: Run) -> None:
+        """Raises MienError where the run's faces or settings do not fit; asked of all stages before anything is trained."""
+        return None
+
     def __call__(self, run: Run) -> Tensor:
         """The weight of every row in this epoch, (N,)."""
         ...
@@ -100,6 +104,10 @@ class Unlabeled(Protocol):
     def rows(self, run: Run) -> Tensor:
         """Rows of the faces whose batches it is shown: those without labels, where it needs such faces."""
         return run.unlabeled if self.needs_unlabeled else run.unlabeled[:0]
+
+    def require(self, run: Run) -> None:
+        """Raises MienError where the run's faces or settings do not fit; asked of all stages before anything is trained."""
+        return None
 
     def without_unlabeled(self) -> "Unlabeled":
         """The technique of a control: it does all that it does, and its loss counts 0."""
@@ -134,6 +142,11 @@ class Weightless(Unlabeled):
     def needs_unlabeled(self) -> bool:
         """Whether the technique looks at faces without labels."""
         return self.of.needs_unlabeled
+
+    @override
+    def require(self, run: Run) -> None:
+        """Raises MienError where the technique does."""
+        self.of.require(run)
 
     @override
     def rows(self, run: Run) -> Tensor:

@@ -26,6 +26,8 @@ class RunData:
     """The true labels of `faces`, (N,), -1 where nobody knows: to report how good pseudo-labels are, never to learn from."""
     split: FaceSet | None = None
     """All faces of the training split, also those of it that validate: pixels to learn from, no labels to look at."""
+    further: int = 0
+    """How many of `faces`, the last ones, are of other sets than `split`: an id of theirs may be that of another face there."""
 
     def to(self, device: torch.device) -> "RunData":
         """The faces with labels, votes and truth, on `device`."""

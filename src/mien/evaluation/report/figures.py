@@ -81,6 +81,15 @@ HISTORY_PANELS = (
         ),
         percent=True,
     ),
+    HistoryPanel(
+        "Wrong labels",
+        (
+            HistoryCurve("memorized_share", "share known by heart", BLUE),
+            HistoryCurve("divergence_auroc", "AUROC of S", ORANGE, "--"),
+            HistoryCurve("neighbor_label_loss_auroc", "AUROC of the label's loss at neighbors", GREEN, ":"),
+            HistoryCurve("label_loss_auroc", "AUROC of the label's loss", INK, ":"),
+        ),
+    ),
     HistoryPanel("Mean sample weight", (HistoryCurve("weight", "mean sample weight", BLUE),)),
 )
 """The diagrams that a report may have; each is drawn where any epoch has one of its values."""

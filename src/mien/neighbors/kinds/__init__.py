@@ -39,6 +39,8 @@ class Ground:
     """What the last block of a finished network makes of stored faces; None while the network still learns."""
     progress: Progress = field(default_factory=Silent)
     """Who is told how far it is."""
+    strangers: int = 0
+    """How many of `faces`, the last ones, are of another set than `around`: their ids say nothing of the faces there."""
 
 
 class Fitted(Protocol):
@@ -61,7 +63,7 @@ class Fitted(Protocol):
 
     @property
     def passes(self) -> float:
-        """What a neighbor costs, in passes of the network."""
+        """What a neighbor costs, in passes of the network; a pass of an autoencoder counts as one."""
         return 1.0
 
     def itself(self, faces: Tensor) -> Tensor | None:

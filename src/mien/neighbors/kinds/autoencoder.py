@@ -64,6 +64,11 @@ class Decoded(Fitted):
         blur = "" if error is None else f" (a pixel is {error:.1f} of 255 from what it was)"
         return f"the autoencoder {self.made.told}{blur}"
 
+    @property
+    @override
+    def passes(self) -> float:
+        return 2.0
+
     @override
     def itself(self, faces: Tensor) -> Tensor | None:
         return self.made.faces(self.made.codes(faces)) if self.how.against == "reconstruction" else None

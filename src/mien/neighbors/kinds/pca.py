@@ -84,6 +84,14 @@ class Moved(Fitted):
         return made
 
 
+def components_error(taught: FaceSet, held_out: FaceSet, components: int) -> float:
+    """How far a pixel of held-out faces is, of 255, from what the leading components of the others make of it."""
+    pixels, others = faces_matrix(taught), faces_matrix(held_out)
+    mean = pixels.mean(dim=0)
+    axes, _ = leading_components(pixels - mean, components)
+    return 255 * float((others - mean - (others - mean) @ axes @ axes.T).abs().mean())
+
+
 def faces_matrix(faces: FaceSet) -> Tensor:
     """Faces as (M, P) in [0, 1] on the CPU: all, or evenly spaced ones of MOST_PIXELS pixels in all."""
     size = math.prod(faces.faces([0]).shape[1:])

@@ -14,6 +14,7 @@ from mien.data.views import Views
 from mien.errors import MienError
 from mien.models import Network
 from mien.models.asymmetric_autoencoder import ENCODER, critic
+from mien.neighbors.kinds.pca import components_error
 from mien.neighbors.semantic_neighbors import DEVIATION, autoencoder, encode
 from mien.pretraining.autoencoder.digests import faces_digest
 from mien.pretraining.autoencoder.objectives import Perception, Reconstruct, Refine
@@ -30,8 +31,10 @@ from mien.training.run import EVALUATION_BATCH
 from mien.training.run_data import RunData
 from mien.wording import with_suggestions
 
-GRAY = 0.8
-"""An autoencoder whose error is a larger share of the mean face's than this is warned of."""
+BLURRED = 1.5
+"""An autoencoder whose error is larger than that of as many principal components, times this, is warned of."""
+COMPARED = 4000
+"""Faces at most that components are found in for that, which takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,11 @@ def pretrain_autoencoder(
         network = pretrain(workplace, "refined", recipe, data, network, objective)
     kept = read_history(workplace.folder / "parts" / ("autoencoder" if perception is None else "refined"))[-1]
     plain = mean_face_error(faces.select(parts.taught), faces.select(parts.held_out))
-    if kept["pixel_error"] > GRAY * plain:
-        found = f"a pixel is {kept['pixel_error']:.1f} of 255 from what it was, with the mean face {plain:.1f}"
-        workplace.progress.say(
-            f"warning: {found}: the autoencoder knows little of these faces; take more faces or epochs, or features"
-        )
     views = Views(faces.info)
     deviation = _deviation(to_device(network.eval(), workplace.device), views, faces.select(parts.taught), workplace.device)
+    _warn_of_blur(
+        workplace.progress, kept["pixel_error"], len(deviation), faces.select(parts.taught), faces.select(parts.held_out)
+    )
     info = replace(faces.info, classes=(), checksum=faces_digest(faces), count=len(faces))
     told = {"autoencoding": asdict(settings)}
     card = ModelCard(
@@ -115,6 +116,15 @@ def _recipe(model: Answer, stages: Any, batch: int, at_least: int) -> Recipe:
     draw = {"technique": "shuffled", "at_least": at_least}
     plain = {"model": model, "stages": tuple(stages), "batch": batch, "draw": draw}
     return Recipe.parse(plain | {"choose": "last", "average": 0.0})
+
+
+def _warn_of_blur(progress: Progress, error: float, numbers: int, taught: FaceSet, held_out: FaceSet) -> None:
+    """Warn where the autoencoder blurs faces more than as many principal components as its code has numbers."""
+    count = min(len(taught), COMPARED)
+    by_components = components_error(taught.select(np.linspace(0, len(taught) - 1, count).astype(np.int64)), held_out, numbers)
+    if error > BLURRED * by_components:
+        found = f"a pixel is {error:.1f} of 255 from what it was, with {numbers} principal components {by_components:.1f}"
+        progress.say(f"warning: {found}: the autoencoder blurs these faces; take more faces or epochs, or the neighbors pca")
 
 
 def mean_face_error(taught: FaceSet, held_out: FaceSet) -> float:

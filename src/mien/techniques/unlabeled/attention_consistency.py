@@ -46,10 +46,11 @@ def class_maps(network: Network, inputs: Tensor) -> Tensor:
 class AttentionConsistency(Unlabeled):
     """weight times the mean squared difference between M of a view and the mirrored M of the view's mirror image.
 
-    The classification loss is of views that are not mirrored on purpose, as in the paper; what is erased is up to the recipe's
-    `augment.weak.erase`. Departures: the maps come from a batch of their own, drawn from the labeled faces, since a labeled
-    batch serves its labels alone; both images go through the network as one batch; the gain of a logit stands for the last
-    layer's weights, so that networks without global pooling have maps as well. As in the authors' code, it takes no gradient.
+    How often the views of the classification loss are mirrored and erased is up to the recipe's `augment.weak.flip` and
+    `augment.weak.erase`; the paper mirrors none of them. Departures: the maps come from a batch of their own, drawn from the
+    labeled faces, since a labeled batch serves its labels alone; both images go through the network as one batch; the gain of a
+    logit stands for the last layer's weights, so that networks without global pooling have maps as well. As in the authors'
+    code, it takes no gradient.
     """
 
     needs_unlabeled: ClassVar[bool] = False

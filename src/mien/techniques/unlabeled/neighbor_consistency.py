@@ -15,8 +15,8 @@ from mien.errors import MienError
 from mien.neighbors.choose import kind_from
 from mien.neighbors.divergence import divergence, kl
 from mien.neighbors.kinds import Kind
-from mien.neighbors.look import draw_neighbors, look
-from mien.pretraining.run_neighbors import fit_neighbors
+from mien.neighbors.look import look
+from mien.pretraining.run_neighbors import draw_in_run, require_neighbors
 from mien.recognize.device import sum_dtype
 from mien.settings import STRICT, Count, Positive, Share
 from mien.training.face_loader import Batch
@@ -80,15 +80,19 @@ class NeighborConsistency(Unlabeled):
         return self.faces == "all"
 
     @override
+    def require(self, run: Run) -> None:
+        """Raises MienError for neighbors that such faces do not have."""
+        require_neighbors(run, self.kind())
+
+    @override
     def rows(self, run: Run) -> Tensor:
         """All faces, or those with a label."""
         return torch.arange(len(run.labels), device=run.device) if self.faces == "all" else run.labeled
 
     @override
     def __call__(self, run: Run, batch: Batch) -> UnlabeledLoss | None:
-        """The unevaluated loss of a batch; neighbors are drawn now. Raises MienError where such faces have none of this kind."""
-        fitted = fit_neighbors(run, self.kind())
-        drawn = draw_neighbors(fitted, run.views, batch.rows, batch.faces, self.draws, run.view_rng)
+        """The unevaluated loss of a batch; neighbors are drawn now."""
+        drawn = draw_in_run(run, self.kind(), batch, self.draws)
         share = self.weight * ramped(len(run.history), run.epochs, self.ramp)
 
         def evaluate(perturb: Perturb | None = None) -> Tensor:

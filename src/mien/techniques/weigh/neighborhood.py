@@ -16,20 +16,20 @@ from mien.errors import MienError
 from mien.neighbors.choose import kind_from, with_source
 from mien.neighbors.kinds import Kind
 from mien.neighbors.kinds.features import Features
-from mien.neighbors.look import alone, draw_neighbors, label_loss, stability
-from mien.neighbors.mask import calibrated, class_thresholds, reliable, remember, require_scores
+from mien.neighbors.look import alone, label_loss, stability
+from mien.neighbors.mask import calibrated, class_thresholds, no_scores, reliable, remember, require_scores
 from mien.neighbors.semantic_neighbors import SIGMA
 from mien.pretraining import run_neighbors
 from mien.pretraining.autoencoder.settings import autoencoder_settings
+from mien.pretraining.mask_memory import mask_number, memory_of
 from mien.settings import STRICT, Count, Positive, Share
 from mien.training.face_loader import Batch
 from mien.training.losses import Unevaluated
+from mien.training.memory import Memory
 from mien.training.questions import Weigh
 from mien.training.run import Run
 
 Score = Literal["divergence", "label", "own_label"]
-NAMES = {"divergence": "divergence", "label": "neighbor_label_loss", "own_label": "label_loss"}
-"""What the mean of each score is called in the history."""
 OLD = ("autoencoder", SIGMA, "face")
 """Defaults of the settings that say which neighbors are meant where `neighbors` does not."""
 
@@ -88,34 +88,37 @@ class Neighborhood(Weigh):
 
     def kind(self) -> Kind:
         """The kind of neighbor and its settings."""
-        if self.neighbors is not None:
-            return kind_from(with_source(self.neighbors, self.autoencoder))
-        if self.space == "features":
-            return kind_from({"kind": "features", "sigma": self.sigma})
-        return kind_from({"kind": "autoencoder", "source": self.autoencoder, "sigma": self.sigma, "against": self.against})
+        more = {"source": self.autoencoder, "against": self.against} if self.space == "autoencoder" else {}
+        own = {"kind": self.space, "sigma": self.sigma} | more
+        return kind_from(own if self.neighbors is None else with_source(self.neighbors, self.autoencoder))
 
     @property
     def _scores(self) -> Score:
         return self.control_of if self.score == "random" else self.score
 
     @override
+    def require(self, run: Run) -> None:
+        """Raises MienError for neighbors that such faces do not have, and for the same mask twice in a stage."""
+        memory_of(run, self)
+        if self._scores != "own_label":
+            run_neighbors.require_neighbors(run, self.kind())
+
+    @override
     def __call__(self, run: Run) -> Tensor:
-        """A weight of 1 for every face, (N,). Fits the neighbors; refuses those that such faces do not have."""
+        """A weight of 1 for every face, (N,). Fits the neighbors."""
         if self._scores != "own_label":
             run_neighbors.fit_neighbors(run, self.kind())
-        run_neighbors.ask_whether_learned(run, self.after_accuracy)
+        run_neighbors.ask_whether_learned(run, memory_of(run, self), self.after_accuracy)
         return torch.ones(len(run.labels), device=run.device)
 
     @override
     def of_batch(self, run: Run, batch: Batch) -> Unevaluated:
         """The mask (B,) at the network's weights of the moment; neighbors are drawn now."""
-        if len(run.history) < self.after * run.epochs or not run_neighbors.has_learned(run, self.after_accuracy):
+        memory = memory_of(run, self)
+        if len(run.history) < self.after * run.epochs or not run_neighbors.has_learned(memory, self.after_accuracy):
             return lambda: torch.ones(len(batch.rows), device=run.device)
         plain, count = self._scores == "own_label", len(batch.rows)
-        to_draw = (run.views, batch.rows, batch.faces, self.draws, run.view_rng)
-        drawn = (
-            alone(run.views, batch.faces) if plain else draw_neighbors(run_neighbors.fit_neighbors(run, self.kind()), *to_draw)
-        )
+        drawn = alone(run.views, batch.faces) if plain else run_neighbors.draw_in_run(run, self.kind(), batch, self.draws)
         lot = torch.randperm(count, generator=run.view_rng, device=run.device) if self.score == "random" else None
 
         def evaluate() -> Tensor:
@@ -123,26 +126,25 @@ class Neighborhood(Weigh):
             own, near = run_neighbors.look_in_run(run, drawn, self.scoring)
             of_label = label_loss(own.unsqueeze(0) if plain else near, labels)
             scores = require_scores(stability(own, near) if self._scores == "divergence" else of_label)
-            counted = reliable(scores, self._threshold(run, scores, labels))
+            counted = reliable(scores, self._threshold(run, memory, scores, labels))
             counted = counted if lot is None else counted[lot]
-            run_neighbors.note_masked(run, NAMES[self._scores], batch.rows, ~counted, scores)
+            run_neighbors.note_masked(run, memory, self._scores, batch.rows, ~counted, scores, lot is not None)
             return counted.float()
 
         return evaluate
 
-    def _threshold(self, run: Run, scores: Tensor, labels: Tensor) -> Tensor:
+    def _threshold(self, run: Run, memory: Memory, scores: Tensor, labels: Tensor) -> Tensor:
         """T: a scalar, or (B,) for each face its class's."""
         if self.threshold == "batch":
             return scores.mean()
         if self.threshold == "fixed":
             return torch.full_like(scores, self.value)
         if self.threshold == "calibrated":
-            return calibrated(run.state["weigh"].values, len(run.history), scores, self.quantile)
-        shape = (run.classes, self.window)
-        last = run.state["weigh"].get("neighborhood", Tensor, lambda: torch.full(shape, torch.nan, device=run.device))
+            return calibrated(memory.values, len(run.history), scores, self.quantile)
+        last = memory.get("neighborhood", Tensor, lambda: no_scores(run.classes, self.window, run.device))
         return class_thresholds(remember(last, scores, labels), self.quantile)[labels]
 
     @override
     def after_stage(self, run: Run) -> None:
         """Leave masked.parquet and masked.png: who was left out, and how often."""
-        run_neighbors.write_masked(run)
+        run_neighbors.write_masked(run, memory_of(run, self), mask_number(run, self))
