@@ -1,6 +1,7 @@
 """Photos that lie on their side or upside down: which way is up is found by the faces, and places stay those of the photo."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import Detector
 from mien.faces.face import Face
+from mien.faces.orientation import in_all_directions
 from mien.media.photos import Photo
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
@@ -116,3 +118,24 @@ def test_what_is_not_read_of_a_file_is_said_by_every_command(mien: Command, tmp_
     assert f"moving.gif: {note}" in mien("import", "folder", tmp_path / "in", tmp_path / "b", "--side", 8).err
     assert (tmp_path / "a" / "notes.csv").read_text() == f'path,note\nmoving.gif,"{note}"\n'
     assert note in (tmp_path / "b" / "notes.csv").read_text()
+
+
+class Doubtful(Upright):
+    """Takes the face for one upside down, too, but is not as sure of it."""
+
+    @property
+    @override
+    def upright_score(self) -> float:
+        return 0.85
+
+    @override
+    def _in(self, photo: Photo) -> tuple[Face, ...]:
+        found = super()._in(photo)
+        return found or tuple(replace(face, score=0.8) for face in super()._in(np.ascontiguousarray(np.rot90(photo, 2))))
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_doubtful_face_does_not_end_the_search(quarters: int) -> None:
+    lying = np.ascontiguousarray(np.rot90(photo(), -quarters))
+    ((times, faces),) = in_all_directions([lying], Doubtful(), lost=True)
+    assert (times, [face.score for face in faces]) == (quarters, [0.9])

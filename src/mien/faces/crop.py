@@ -129,7 +129,7 @@ def crop_faces(
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too: `all`, which takes four times as long, or `auto`,
-    where no face was found. `searched_whole`: for frames of a video that follow each other closely, the numbers of those that are
+    where no face is upright for certain. `searched_whole`: for frames of a video that follow each other closely, the numbers of those that are
     searched whole (`mien.faces.between_frames`), all unless given; not with `turn`. Raises MienError for an unknown alignment or
     detector.
     """
