@@ -45,10 +45,11 @@ class CutDetector:
     Two frames are compared by thumbnails, 16 x 16 means of gray: their distance is 1 - r, r being Pearson's correlation, which no
     change of brightness or contrast alters as long as little is clipped. A frame comes after a cut where it is 0.25 or more from
     the frame before, and more than twice as far as each of the four frames before that were from theirs: motion goes on or
-    builds up, a cut comes at once. What goes on after it no less than half as strong was motion that began at once. Of the first
-    frames, which have fewer before them, one comes after a cut from 0.5 on. Frames that show nothing, black or white, are passed over, and those on both of their sides
-    compared. Not seen are dissolves, and a person who takes another's place in a picture that else stays as it was. A part of the
-    picture may change alone, as where one of two people in a call turns their camera off: `Cut.spared` tells which did not.
+    builds up, a cut comes at once. What goes on after it, at least half as strong, was motion that began at once. Of the first
+    frames, which have fewer before them, one comes after a cut from 0.5 on. Frames that show nothing, black or white, are passed
+    over, and those on both of their sides compared. Not seen are dissolves, and a person who takes another's place in a picture
+    that else stays as it was. A part of the picture may change alone, as where one of two people in a call turns their camera
+    off: `Cut.spared` tells which did not.
     """
 
     def __init__(self) -> None:

@@ -34,8 +34,8 @@ GRID = 32
 processor, by about 1e-5 of a pixel: without a grid that moves a few gray values of a crop."""
 
 UPRIGHT = 0.98
-"""The least probability of a face that is upright for certain. Some that lie on their side or upside down are found with up to 0.970;
-upright ones of the same photos have 0.994 or more."""
+"""The least probability of a face that is upright for certain. Some that lie on their side or upside down are found with up to
+0.970; upright ones of the same photos have 0.994 or more."""
 
 LOAD = 1 << 23
 """The pixels of photos that go through the cascade together; a larger photo goes alone."""
