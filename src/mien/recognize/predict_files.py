@@ -141,7 +141,7 @@ def predict_files(
             if photo.input is not video:
                 video, tracker = photo.input, VideoTracker(settings)
                 if baseline:
-                    baseline.begin_video()
+                    baseline.begin_video(photo.input.name)
             followed = tracker.follow(photo.time, photo.pixels, faces, photo.cut)
             yield PredictedPhoto(photo, baseline(photo.time, followed) if baseline else followed)
 
