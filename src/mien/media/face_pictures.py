@@ -241,8 +241,9 @@ def _decode(
             with path.open("rb") as file:
                 opened = open_picture(read_content(file, limits), limits)
             with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
-                size = opened.image.size if opened.turn <= 4 else opened.image.size[::-1]
-                return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes, size
+                wide, high = opened.image.size
+                stored = (wide, high) if opened.turn <= 4 else (high, wide)
+                return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes, stored
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise _refusal(path, reason_of(error)) from error
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile
 
 from mien.errors import MienError
+from mien.media.decoding.bit_depth import is_deep
 from mien.media.decoding.decode import OpenedPicture, open_picture, read_content, require_size
 from mien.media.decoding.exif import exif_stretch, orientation, stretch_by
 from mien.media.file_limits import FILE_LIMITS, Clock, FileLimits
@@ -81,7 +82,8 @@ def _of_picture(given: Image.Image, limits: FileLimits) -> Array:
         content = _content_of(given, limits)
         if content:
             opened = open_picture(content, limits)
-            if opened.image.size == given.size:
+            if opened.image.size == given.size and (opened.stretch != 1 or is_deep(opened.image, opened.largest)):
+                given.load()  # which closes its file, as decoding does
                 return opened.pixels("RGB")
         exif = given.info.get("exif", b"")
         turn = orientation(exif) if isinstance(exif, bytes) else 1

@@ -81,7 +81,7 @@ def _with_lower(upper: Array, lower: ImageFile.ImageFile) -> npt.NDArray[np.uint
     lower.tile = [_swapped(tile) for tile in lower.tile]
     if _raw(lower) == "" or upper.shape[1::-1] != lower.size:
         return np.zeros(0, np.uint16)
-    return upper.astype(np.uint16) << 8 | np.asarray(lower)
+    return np.asarray(upper.astype(np.uint16) << 8 | np.asarray(lower), np.uint16)
 
 
 def _of_jpeg2000(picture: ImageFile.ImageFile) -> npt.NDArray[np.uint16]:

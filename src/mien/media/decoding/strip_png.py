@@ -53,6 +53,6 @@ def strip_png(content: bytes) -> StrippedPicture:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    pieces = [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)]
+    pieces: list[bytes | memoryview] = [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)]
     stretch = exif_stretch(exif) if stretch == 1 else stretch
     return StrippedPicture(pieces, orientation(exif), 0, note, (1 << min(bits, 16)) - 1, stretch)
