@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from typing_extensions import override
 
+from mien import MienError
 from mien.faces.between_frames import find_in_frames, whole_searches
 from mien.faces.detect import Detector
 from mien.faces.face import Face
@@ -69,6 +70,40 @@ def test_a_face_that_leaves_its_place_is_looked_for_everywhere() -> None:
     assert [[face.box[:2] for face in faces] for faces in found] == [[(20, 30)], [(20, 30)], [(90, 10), (80, 70)], [], [(90, 10)]]
     assert find_in_frames(frames_of([None, (5, 5)]), quick, (0,))[1][0].box == (5, 5, 15, 15)
     assert find_in_frames([], quick, ()) == []
+
+
+def test_one_of_two_faces_that_leaves_its_place_is_not_lost() -> None:
+    """One that moves on is found near its place in the frame before; where it is not, the whole frame is searched."""
+    stays = [(90, 70)] * 8
+    quick = Spots()
+    walks = [(10 + 4 * step, 20) for step in range(8)]
+    found = find_in_frames(frames_of(walks, stays), quick, (0,))
+    assert [faces[1].box[:2] for faces in found] == walks
+    assert [shape for _, shape in quick.shown].count((100, 120)) == 1, "the first frame alone is searched whole"
+    quick = Spots()
+    leaps = [(10, 20)] * 3 + [(60, 20)] * 2 + [None] * 3
+    found = find_in_frames(frames_of(leaps, stays), quick, (0,))
+    assert [[face.box[:2] for face in faces] for faces in found] == [
+        *[[(90, 70), (10, 20)]] * 3, *[[(90, 70), (60, 20)]] * 2, *[[(90, 70)]] * 3
+    ]  # fmt: skip
+    assert [shape for _, shape in quick.shown].count((100, 120)) == 3, "the first, where one leaps, and where one goes"
+
+
+def test_a_face_that_a_place_shows_in_part_is_not_taken_for_whole() -> None:
+    found = find_in_frames(frames_of([(20, 30), (28, 30)]), Spots(), (0,))
+    assert [faces[0].box for faces in found] == [(20, 30, 30, 40), (28, 30, 38, 40)]
+
+
+@pytest.mark.parametrize("keys", [[], [1], [0, 2, 1], [0, 0], [0, 9], [0.0]])
+def test_keys_that_are_none_are_refused(keys: list[int]) -> None:
+    with pytest.raises(MienError, match="numbers of frames below 2, ascending, 0 among them"):
+        find_in_frames(frames_of([(20, 30)] * 2), Spots(), keys)
+
+
+@pytest.mark.parametrize("whole_every", [0, -1, 2.5])
+def test_frames_from_one_whole_search_to_the_next_are_counted_from_one_on(whole_every: int) -> None:
+    with pytest.raises(MienError, match="whole_every"):
+        whole_searches([0.0], [False], whole_every)
 
 
 def test_near_faces_are_one_place_and_large_ones_a_whole_frame() -> None:

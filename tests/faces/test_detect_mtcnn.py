@@ -30,6 +30,7 @@ from mien.faces.mtcnn import networks as nets
 from mien.faces.mtcnn import proposals
 from mien.faces.mtcnn.integral_image import IntegralImage
 from mien.faces.mtcnn.networks import mtcnn_networks
+from mien.faces.orientation import in_all_directions, turned
 from mien.media.photos import Photo
 
 PHOTOS = SHARED / "photos"
@@ -295,6 +296,15 @@ def test_faces_are_found_in_real_photos() -> None:
     for photo, faces in zip(shown, found, strict=True):
         for face in faces[:1]:
             assert face.area > 0.3 * photo.shape[0] * photo.shape[1], "they were cut around the face"
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="real photos are not at hand: ../shared/data/photos")
+def test_real_photos_upside_down_are_turned_and_upright_ones_stay() -> None:
+    """Some faces upside down are found with up to 0.92: that must not end the search."""
+    upright = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(PHOTOS.glob("*.jpg"))]
+    given = upright + [turned(photo, 2) for photo in upright]
+    made = in_all_directions(given, detector_from_text("mtcnn"), lost=True)
+    assert [quarters for quarters, _ in made] == [0] * len(upright) + [2] * len(upright)
 
 
 def test_in_a_large_photo_faces_are_looked_for_in_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:

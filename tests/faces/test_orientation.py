@@ -1,6 +1,7 @@
 """Photos that lie on their side or upside down: which way is up is found by the faces, and places stay those of the photo."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from PIL import Image
 from typing_extensions import override
 
 from conftest import Command
+from mien import MienError
 from mien.data.faceset import FaceSet
 from mien.faces import crop
 from mien.faces.crop import CropSpec, crop_faces
 from mien.faces.detect import Detector
 from mien.faces.face import Face
+from mien.faces.orientation import in_all_directions
+from mien.faces.which_faces import Turns
 from mien.media.photos import Photo
 from mien.preparation.preparation_settings import PreparationSettings
 from mien.preparation.prepare import prepare_faces
@@ -116,3 +120,52 @@ def test_what_is_not_read_of_a_file_is_said_by_every_command(mien: Command, tmp_
     assert f"moving.gif: {note}" in mien("import", "folder", tmp_path / "in", tmp_path / "b", "--side", 8).err
     assert (tmp_path / "a" / "notes.csv").read_text() == f'path,note\nmoving.gif,"{note}"\n'
     assert note in (tmp_path / "b" / "notes.csv").read_text()
+
+
+class Doubtful(Upright):
+    """Takes the face for one upside down, too, but is not as sure of it."""
+
+    @property
+    @override
+    def upright_score(self) -> float:
+        return 0.85
+
+    @override
+    def _in(self, photo: Photo) -> tuple[Face, ...]:
+        found = super()._in(photo)
+        return found or tuple(replace(face, score=0.8) for face in super()._in(np.ascontiguousarray(np.rot90(photo, 2))))
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_doubtful_face_does_not_end_the_search(quarters: int) -> None:
+    lying = np.ascontiguousarray(np.rot90(photo(), -quarters))
+    ((times, faces),) = in_all_directions([lying], Doubtful(), lost=True)
+    assert (times, [face.score for face in faces]) == (quarters, [0.9])
+
+
+@pytest.mark.parametrize("turn", ["auto", "all"])
+def test_frames_that_lie_on_their_side_are_turned_as_the_last_one_searched_whole(turn: Turns) -> None:
+    looked = list[tuple[int, ...]]()
+
+    class Noting(Upright):
+        @override
+        def _in(self, photo: Photo) -> tuple[Face, ...]:
+            looked.append(photo.shape[:2])
+            return super()._in(photo)
+
+    with pytest.MonkeyPatch.context() as patch:
+        made = crop._made(CropSpec("box", "haar", "all"))
+        patch.setattr(crop, "_made", lambda crop_spec: (made[0], Noting()))
+        lying = [np.ascontiguousarray(np.rot90(photo()))] * 3 + [photo()] * 3
+        found = crop_faces(lying, CropSpec("box", "haar", "all"), 16, True, turn, [0, 3])
+    assert found.turned == {0: 3, 1: 3, 2: 3}
+    assert found.photo.tolist() == list(range(6))
+    assert all((face == found.faces[0]).all() for face in found.faces)
+    directions = 5 if turn == "auto" else 8
+    assert len(looked) == directions + 4, "only the frames that are searched whole are looked at in all directions"
+
+
+@pytest.mark.parametrize("turn", ["sideways", "", "ALL"])
+def test_other_words_for_turning_are_refused(turn: Turns) -> None:
+    with pytest.raises(MienError, match="`turn` among off, auto, all"):
+        crop_faces([photo()], CropSpec("box", "haar", "all"), 16, True, turn)

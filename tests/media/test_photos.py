@@ -26,6 +26,7 @@ from memory import peak
 from mien.errors import MienError
 from mien.media.decoding.av1_header import coded_pixels
 from mien.media.decoding.decode import OpenedPicture, open_picture
+from mien.media.face_pictures import PixelBox, read_picture_blocks
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import as_photo, read_photo
 from mien.media.source_files import SourceFile
@@ -580,3 +581,54 @@ def test_pixels_that_are_not_square_are_shown_as_they_are_meant(across: int, dow
     notes = list[str]()
     assert read_photo(SourceFile("a.jpg", Path(), content=bytes(content)), notes=notes).shape[1::-1] == size
     assert notes == ([] if size == (32, 24) else [f"pixels that are not square, shown as {size[0]} x {size[1]}"])
+
+
+def stretched(form: str, across: int, down: int) -> bytes:
+    """A picture of 32 x 24 pixels, of which there are so many on a length."""
+    picture, exif = Image.fromarray(NOISE), Image.Exif()
+    if form == "PNG":
+        return encoded(picture, form, dpi=(across, down))
+    if form == "TIFF":
+        return encoded(picture, form, x_resolution=across, y_resolution=down, resolution_unit=2)
+    exif[0x011A], exif[0x011B] = float(across), float(down)
+    return encoded(picture, form, exif=exif)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG", "WEBP"])
+def test_every_reader_shows_pixels_that_are_not_square_as_they_are_meant(form: str, tmp_path: Path) -> None:
+    content = stretched(form, 72, 36)
+    assert read(content).shape == (24, 16, 3)
+    decoded = Image.open(io.BytesIO(content))
+    assert as_photo(decoded).shape == (24, 16, 3)
+    decoded.load()
+    assert as_photo(decoded).shape == (24, 16, 3)
+    assert as_photo(decoded.convert("RGB")).shape == (24, 32, 3), "what was made of a file may have been resized"
+    assert read(stretched(form, 72, 72)).shape == read(stretched(form, 900, 72)).shape == (24, 32, 3)
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    (block,) = read_picture_blocks([path], 8, True)
+    assert [note.reason for note in block.notes] == ["pixels that are not square, shown as 16 x 24"]
+    (boxed,) = read_picture_blocks([path], 8, True, boxes=[PixelBox(8, 0, 16, 8)])
+    shown = Image.fromarray(read(content)).crop((4, 0, 12, 8))
+    assert (boxed.faces[0] == np.asarray(shown)).all(), "boxes are those of the pixels that are stored"
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff", ".jp2"])
+def test_deep_colors_are_read_of_pictures_of_pillow_too(ending: str) -> None:
+    smooth = cv2.resize(np.random.default_rng(0).random((6, 8, 3)), (80, 60), interpolation=cv2.INTER_LINEAR)
+    content = cv2.imencode(ending, (smooth * 1023).astype(np.uint16))[1].tobytes()
+    photo, notes = as_photo(Image.open(io.BytesIO(content))), list[str]()
+    assert (read_photo(SourceFile("a", Path(), content=content), notes=notes) == photo).all()
+    assert len(notes) == 1
+    assert notes[0].endswith("read as 10 bits")
+    assert np.abs(photo[..., ::-1] - smooth * 255).mean() < 3
+    full = cv2.imencode(ending, (smooth * 65535).astype(np.uint16))[1].tobytes()
+    assert np.abs(as_photo(Image.open(io.BytesIO(full)))[..., ::-1] - smooth * 255).mean() < 3
+
+
+def test_a_picture_of_pillow_stays_as_it_was() -> None:
+    content = encoded(Image.fromarray(NOISE), "PNG")
+    given = Image.open(io.BytesIO(content))
+    assert (as_photo(given) == NOISE).all()
+    assert (np.asarray(given) == NOISE).all()
+    assert (as_photo(given) == NOISE).all()

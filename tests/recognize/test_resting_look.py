@@ -16,7 +16,7 @@ from mien.faces.face import Face
 from mien.recognize.baseline_settings import ELSEWHERE, SAME_SESSION, BaselineSettings
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.prediction import Prediction, make_prediction
-from mien.recognize.resting_look import BaselineFollower, RestingLook, log_odds, usual_log_odds
+from mien.recognize.resting_look import BaselineFollower, RestingLook, baseline_follower, log_odds, usual_log_odds
 from photographs import write_photo
 
 CARD = replace(Recognizer.load("mien-s", "cpu").card, resting=())
@@ -76,6 +76,46 @@ def test_each_face_of_a_video_rests_in_its_first_seconds() -> None:
     follower.begin_video()
     assert follower(2.0, [seen(odds_of(1.0), 1)])[0].change is None
     assert follower(None, [seen(odds_of(1.0))])[0].change is None, "a photo has no first seconds"
+
+
+@pytest.mark.parametrize("strength", [1.0, 2.0, -1.0, float("nan")])
+def test_a_strength_that_leaves_no_spread_is_refused(strength: float) -> None:
+    with pytest.raises(MienError, match="strength"):
+        RestingLook(USUAL.resting).corrected(seen(odds_of(1.0)), USUAL, strength)
+
+
+def test_a_look_of_another_model_is_refused() -> None:
+    with pytest.raises(MienError, match="expected a resting look and scores of 8 classes"):
+        RestingLook((0.0, 1.0)).corrected(seen(odds_of(1.0)), USUAL)
+
+
+def test_of_each_video_without_a_corrected_score_it_is_said_why() -> None:
+    follower, glad = BaselineFollower(USUAL, BaselineSettings(seconds=1.0)), odds_of(1.0)
+    videos: dict[str, list[tuple[float, list[int]]]] = {
+        "good.mp4": [(0.0, [1]), (1.5, [1])],
+        "short.mp4": [(0.0, [1]), (0.6, [1])],
+        "late.mp4": [(0.0, []), (1.5, [1])],
+        "early.mp4": [(0.0, [1]), (1.5, [])],
+        "renumbered.mp4": [(0.0, [1]), (1.5, [2])],
+    }
+    for name, frames in videos.items():
+        follower.begin_video(name)
+        for time, numbers in frames:
+            follower(time, [seen(glad, number) for number in numbers])
+    assert follower.shortfalls() == [
+        "short.mp4: no score was corrected: --baseline-seconds takes videos of more than 1 s, and its last frame is at 0.6 s",
+        "late.mp4: no score was corrected: no face in its first 1 s",
+        "early.mp4: no score was corrected: no face after its first 1 s",
+        "renumbered.mp4: no score was corrected: every face after its first 1 s has a number of its own, "
+        "so that none was seen at rest",
+    ]
+
+
+def test_the_least_face_holds_for_the_photo_of_the_baseline_too() -> None:
+    recognizer, drawing = Recognizer.load("mien-s", "cpu"), drawings()[2].photo
+    with pytest.raises(MienError, match="expected one face"):
+        baseline_follower(recognizer, BaselineSettings(), [drawing], least_face=5000)
+    assert baseline_follower(recognizer, BaselineSettings(), [drawing]) is not None
 
 
 def test_what_a_usual_neutral_face_is() -> None:

@@ -419,6 +419,19 @@ def test_motion_is_no_cut() -> None:
     assert cuts_in(moved) == []
 
 
+@pytest.mark.parametrize(("step", "most"), [(20, 0), (30, 1), (60, 1), (120, 1)])
+def test_steady_motion_on_a_flat_background_is_no_cut(step: int, most: int) -> None:
+    """Where it begins all at once, that alone may look like one."""
+    face, places = scene(1)[:160, :160], [abs((step * number + 480) % 960 - 480) for number in range(40)]
+    photos = [np.full((360, 640, 3), 128, np.uint8) for _ in places]
+    for photo, place in zip(photos, places, strict=True):
+        photo[100:260, place : place + 160] = face
+    assert len(cuts_in(photos)) <= most
+    other = [scene(seed) for seed in (2, 2, 3, 3, 3)]
+    assert cuts_in([photos[0]] * 5 + other) == [5, 7], "cuts may come soon after each other"
+    assert cuts_in([scene(2), scene(3)]) == [1]
+
+
 def test_flicker_noise_and_black_are_no_cuts() -> None:
     generator, photo = np.random.default_rng(0), scene(0)
     gains, lifts = generator.uniform(0.5, 1.5, 40), generator.uniform(-30, 30, 40)

@@ -83,7 +83,7 @@ def predict(
     with stopped(), annotated_video(video) as film:
         recognizer = asked.recognizer(model, device)
         settings = BaselineSettings(baseline_strength, baseline_seconds)
-        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), asked.crop_spec, turn)
+        correct = baseline_follower(recognizer, settings, baseline or (), file_limits(limits), asked.crop_spec, turn, least_face)
         writing = asked.writing(recognizer.classes, names, faults, lambda read: _film(film, read))
         with writing as write, progress_bar(quiet=form != "text") as bar:
             bar.begin("photos and frames", 0)
@@ -93,7 +93,7 @@ def predict(
                 write(read)
                 bar.advance(1)
     _say_film(video, film)
-    _say_baseline(correct, baseline_seconds)
+    _say_baseline(correct, baseline_seconds, noted)
     _end(noted, bool(faults), turn, paths)
 
 
@@ -146,10 +146,14 @@ def _say_film(video: Path | None, film: "AnnotatedVideo | None") -> None:
         say(f"{frames} without sound in {video}" if film.frames else f"no video, and so no {video}", file=sys.stderr)
 
 
-def _say_baseline(correct: "BaselineFollower | None", seconds: float | None) -> None:
-    """Say where no video was long enough to be corrected."""
-    if correct is not None and seconds is not None and not correct.corrected:
-        told = f"no score was corrected: --baseline-seconds takes videos of more than {seconds:g} s"
+def _say_baseline(correct: "BaselineFollower | None", seconds: float | None, noted: "_Noted") -> None:
+    """Say of which videos no score was corrected, and why."""
+    if correct is None or seconds is None:
+        return
+    for told in correct.shortfalls():
+        say(f"mien: {told}", file=sys.stderr)
+    if noted.photos:
+        told = f"{quantity(noted.photos, 'photo')}: no score was corrected: --baseline-seconds is for videos"
         say(f"mien: {told}", file=sys.stderr)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mien.errors import MienError
 from mien.faces.align import Align, align_from_text, crop
-from mien.faces.between_frames import find_in_frames
+from mien.faces.between_frames import find_in_frames, require_keys
 from mien.faces.detect import Detector, detector_from_text
 from mien.faces.face import Face
 from mien.faces.orientation import as_it_lies, in_all_directions, turned
@@ -19,6 +19,7 @@ from mien.faces.which_faces import Turns, WhichFaces, choose_faces
 from mien.media.photos import Photo
 from mien.registry import component_to_text, require_loaded
 from mien.settings import setting_docs, settings_from
+from mien.wording import brief_repr
 
 WHOLE = "whole"
 """The name of the alignment that needs no detector."""
@@ -129,23 +130,30 @@ def crop_faces(
     """The crops of upright photos, uint8 (H, W, 3), of any sizes, with `side` pixels each.
 
     `turn`: look for faces in photos that lie on their side or upside down, too: `all`, which takes four times as long, or `auto`,
-    where no face was found. `searched_whole`: for frames of a video that follow each other closely, the numbers of those that are
-    searched whole (`mien.faces.between_frames`), all unless given; not with `turn`. Raises MienError for an unknown alignment or
-    detector.
+    where no face is upright for certain. `searched_whole`: for frames of a video that follow each other closely, the numbers of
+    those that are searched whole (`mien.faces.between_frames`), all unless given. The frames up to the next of them are turned as
+    it is. Raises MienError for an unknown alignment, detector or `turn`, and where `searched_whole` does not begin with 0 and
+    ascend.
     """
+    if turn not in get_args(Turns):
+        raise MienError(f"`turn` among {', '.join(get_args(Turns))}", brief_repr(turn), "choose one of them")
     align, detector = _made(crop_spec)
     quarters = dict[int, int]()
     if detector is None:
         found: Sequence[Sequence[Face]] = [(_all_of(photo),) for photo in photos]
-    elif turn != "off":
-        directions = in_all_directions(photos, detector, lost=turn == "auto")
-        quarters = {number: times for number, (times, _) in enumerate(directions) if times}
-        found = [faces for _, faces in directions]
-        photos = [turned(photo, quarters.get(number, 0)) for number, photo in enumerate(photos)]
-    elif searched_whole is not None:
-        found = find_in_frames(photos, detector, searched_whole)
-    else:
+    elif turn == "off" and searched_whole is None:
         found = detector(photos)
+    elif turn == "off":
+        found = find_in_frames(photos, detector, searched_whole or ())
+    else:
+        keys = range(len(photos)) if searched_whole is None else searched_whole
+        require_keys(keys, len(photos))
+        directions = in_all_directions([photos[key] for key in keys], detector, lost=turn == "auto")
+        ends = [*keys[1:], len(photos)]
+        each = [times for (times, _), key, end in zip(directions, keys, ends, strict=True) for _ in range(key, end)]
+        quarters = {number: times for number, times in enumerate(each) if times}
+        photos = [turned(photo, times) for photo, times in zip(photos, each, strict=True)]
+        found = find_in_frames(photos, detector, keys, [faces for _, faces in directions])
     crops, owners, kept, empty = list[Photo](), list[int](), list[Face](), dict[int, str]()
     for number, (photo, faces) in enumerate(zip(photos, found, strict=True)):
         chosen = choose_faces(faces, crop_spec.which, (photo.shape[1], photo.shape[0]))

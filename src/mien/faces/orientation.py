@@ -22,10 +22,11 @@ def turned(photo: Photo, quarters: int) -> Photo:
 
 def in_all_directions(photos: Sequence[Photo], detector: Detector, lost: bool = False) -> list[tuple[int, tuple[Face, ...]]]:
     """For each photo, how many times it is turned by 90 degrees to the left so that its surest face is upright; and its
-    faces. `lost`: only photos are turned in which no face is found as they lie.
+    faces. `lost`: only photos are turned in which no face is upright for certain as they lie (`Detector.upright_score`).
     """
     best = [(0, tuple(faces)) for faces in detector(photos)]
-    places = [place for place, (_, faces) in enumerate(best) if not (lost and faces)]
+    certain = -np.inf if detector.upright_score is None else detector.upright_score
+    places = [place for place, (_, faces) in enumerate(best) if not (lost and faces and _score(faces) >= certain)]
     for quarters in range(1, QUARTERS) if places else ():
         for place, faces in zip(places, detector([turned(photos[place], quarters) for place in places]), strict=True):
             before = _score(best[place][1]) + (CLEARLY if not best[place][0] else 0)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 WhichFaces = Literal["all", "largest", "central"]
 """Which faces of a photo count: all, the one with the largest box, or the one nearest to the photo's center."""
 Turns = Literal["off", "auto", "all"]
-"""In which photos faces are looked for in all four directions: in none, in those without an upright face, or in all."""
+"""In which photos faces are looked for in all four directions: in none, in those without a clearly upright face, or in all."""
 
 
 def choose_faces(faces: "Sequence[Face]", which: WhichFaces, size: tuple[int, int]) -> "tuple[Face, ...]":

@@ -58,6 +58,12 @@ class PixelBox:
     width: float
     height: float
 
+    def scaled(self, across: float, down: float) -> "PixelBox":
+        """The same part of the picture made so many times as wide and as high."""
+        if across == down == 1:
+            return self
+        return PixelBox(self.left * across, self.top * down, self.width * across, self.height * down)
+
     def square(self) -> tuple[int, int, int, int]:
         """The square around it in whole pixels: left, top, right, bottom."""
         side = max(self.width, self.height)
@@ -140,7 +146,7 @@ def common_side(paths: Sequence[Path], limits: FileLimits = PICTURES) -> int:
     reason = "no pictures"
     for path in paths:
         try:
-            image, _ = _decode(path, False, limits, nullcontext())
+            image, *_ = _decode(path, False, limits, nullcontext())
         except MienError as error:
             reason = f"{path}: {error.found}" if reason == "no pictures" else reason
             continue
@@ -198,11 +204,12 @@ def _read_one(
     notes: list[Rejected],
 ) -> npt.NDArray[np.uint8] | Rejected:
     try:
-        image, said = _decode(path, color, limits, one_at_a_time)
+        image, said, stored = _decode(path, color, limits, one_at_a_time)
     except MienError as error:
         return Rejected(str(path), error.found)
     notes.extend(Rejected(str(path), note) for note in said)
     if box is not None:
+        box = box.scaled(image.width / stored[0], image.height / stored[1])
         if not box.fits(*image.size):
             return Rejected(str(path), f"a box that does not fit the picture of {image.width} x {image.height} pixels")
         square = box.square()
@@ -221,8 +228,11 @@ def _in_order(notes: list[Rejected]) -> tuple[Rejected, ...]:
 
 def _decode(
     path: Path, color: bool, limits: FileLimits, one_at_a_time: AbstractContextManager[object]
-) -> tuple[Image.Image, list[str]]:
-    """A picture as mode L or RGB, upright, and the notes about it. Large ones are decoded `one_at_a_time`."""
+) -> tuple[Image.Image, list[str], tuple[int, int]]:
+    """A picture as mode L or RGB, upright, its pixels square; the notes about it; and its width and height, upright, as stored.
+
+    Large ones are decoded `one_at_a_time`.
+    """
     try:
         if not path.is_file():
             raise ValueError(f"no file there{hint_of_other_system(path)}")
@@ -231,7 +241,9 @@ def _decode(
             with path.open("rb") as file:
                 opened = open_picture(read_content(file, limits), limits)
             with one_at_a_time if opened.image.width * opened.image.height > LARGE else nullcontext():
-                return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes
+                wide, high = opened.image.size
+                stored = (wide, high) if opened.turn <= 4 else (high, wide)
+                return Image.fromarray(opened.pixels("RGB" if color else "L")), opened.notes, stored
     except Exception as error:  # Decoders meet a broken file with exceptions of many kinds; none of them is hidden.
         raise _refusal(path, reason_of(error)) from error
 

@@ -45,15 +45,19 @@ class CutDetector:
     Two frames are compared by thumbnails, 16 x 16 means of gray: their distance is 1 - r, r being Pearson's correlation, which no
     change of brightness or contrast alters as long as little is clipped. A frame comes after a cut where it is 0.25 or more from
     the frame before, and more than twice as far as each of the four frames before that were from theirs: motion goes on or
-    builds up, a cut comes at once. Frames that show nothing, black or white, are passed over, and those on both of their sides
-    compared. Not seen are dissolves, and a person who takes another's place in a picture that else stays as it was. A part of the
-    picture may change alone, as where one of two people in a call turns their camera off: `Cut.spared` tells which did not.
+    builds up, a cut comes at once. What goes on after it, at least half as strong, was motion that began at once. Of the first
+    frames, which have fewer before them, one comes after a cut from 0.5 on. Frames that show nothing, black or white, are passed
+    over, and those on both of their sides compared. Not seen are dissolves, and a person who takes another's place in a picture
+    that else stays as it was. A part of the picture may change alone, as where one of two people in a call turns their camera
+    off: `Cut.spared` tells which did not.
     """
 
     def __init__(self) -> None:
         self._last: Floats | None = None
         self._fine: Floats | None = None
-        self._distances = deque[float](maxlen=BEFORE)
+        self._distances = deque[float]([JUMP], maxlen=BEFORE)  # as if motion just short of a cut had gone before
+        self._cut = 0.0
+        """The distance at the cut before the last frame; 0 where there was none."""
 
     def at(self, photo: Photo) -> Cut | None:
         """The cut before the next frame, uint8 (H, W, 3); None where there is none."""
@@ -70,10 +74,12 @@ class CutDetector:
         if before is None or last is None:
             return None
         distance = 1 - float((last * values).mean())
-        if distance >= JUMP and distance > TIMES * max(self._distances, default=0.0):
-            return Cut(before, fine)
+        cut = distance >= JUMP and distance > TIMES * max(self._distances)
+        if self._cut > TIMES * distance:
+            self._distances.pop()  # what was far stays alone, so that another cut may follow soon
         self._distances.append(distance)
-        return None
+        self._cut = distance if cut else 0.0
+        return Cut(before, fine) if cut else None
 
 
 def _normal(values: Floats, least: float) -> Floats | None:

@@ -45,4 +45,4 @@ class PreparationSettings:
     keep: Annotated[tuple[str, ...], BeforeValidator(names_in_text)] = ()
     """Other columns of lists to take along."""
     turn: Turns = "off"
-    """Find faces in photos that lie on their side or upside down, too: auto where no face is upright, all in all photos."""
+    """Find faces in photos that lie on their side or upside down, too: auto where none is clearly upright, all in all photos."""

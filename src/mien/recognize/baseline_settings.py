@@ -12,12 +12,15 @@ SAME_SESSION = 0.8
 ELSEWHERE = 0.25
 """The strength for a neutral face from elsewhere."""
 
+Strength = Annotated[float, Field(ge=0, le=0.99, allow_inf_nan=False)]
+"""How much a resting look counts: from 0 for nothing to 0.99, since at 1 nothing would be left of the spread."""
+
 
 @checked(frozen=True, config=STRICT)
 class BaselineSettings:
     """How scores are corrected for a person's resting look."""
 
-    strength: Annotated[float, Field(ge=0, le=0.99, allow_inf_nan=False)] | None = None
+    strength: Strength | None = None
     """How much the resting look counts, from 0 for nothing to 0.99. Unless given: 0.8 for a video's first seconds, and 0.25 for
     photos, which may be from elsewhere. Of photos that were taken as the others were (same camera, light and day), give 0.8."""
     seconds: Seconds | None = None

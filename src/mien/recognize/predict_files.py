@@ -26,6 +26,7 @@ from mien.recognize.recognizer import Recognizer
 from mien.recognize.resting_look import BaselineFollower
 from mien.recognize.tracking_and_smoothing import TrackingSettings
 from mien.recognize.video_tracker import VideoTracker
+from mien.settings import Count, require_fitting
 
 TRACKING = TrackingSettings()
 """Settings of tracking unless others are given."""
@@ -111,11 +112,14 @@ def predict_files(
 
     Files that cannot be read, or not wholly, or are beyond the `limits`, are added to `faults`. Without a `crop_spec` faces are
     cut out as the model's card says. Faces are looked for from `least_face` pixels on; without it, as the crop spec says in
-    photos, and as `crop_in_frames` says in videos. `turn`: also look for faces in photos on their side.
+    photos, and as `crop_in_frames` says in videos. `turn`: also look for faces in photos on their side, and in the frames of
+    videos that are searched whole.
     `whole_every`: the most frames of a video, where they are near, from one search of the whole frame to the next; 1 for all.
     `baseline`: corrects scores for a person's resting look. What tracking cannot promise,
-    `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does.
+    `mien.recognize.face_embeddings.tracking_caution` tells. Raises MienError as `Recognizer.read` does, and for a `whole_every`
+    below 1.
     """
+    require_fitting(Count, whole_every=whole_every)
     settings = tracking.for_frames(every)
     video, tracker = None, VideoTracker(settings)
     how = crop_spec or recognizer.crop_spec
@@ -128,7 +132,7 @@ def predict_files(
             pixels = [photo.pixels for photo in some]
             searched = crop_in_frames(how, shape) if shape and least_face is None else how
             times, cuts = [photo.time or 0 for photo in some], [photo.cut is not None for photo in some]
-            whole = whole_searches(times, cuts, whole_every) if shape and turn == "off" else None
+            whole = whole_searches(times, cuts, whole_every) if shape else None
             found += recognizer.read(pixels, searched, limits, turn, whole)
         for photo, faces in zip(photos, found, strict=True):
             if photo.time is None:
@@ -137,7 +141,7 @@ def predict_files(
             if photo.input is not video:
                 video, tracker = photo.input, VideoTracker(settings)
                 if baseline:
-                    baseline.begin_video()
+                    baseline.begin_video(photo.input.name)
             followed = tracker.follow(photo.time, photo.pixels, faces, photo.cut)
             yield PredictedPhoto(photo, baseline(photo.time, followed) if baseline else followed)
 

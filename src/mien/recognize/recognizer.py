@@ -131,7 +131,8 @@ class Recognizer:
 
         A photo is a path, a file's bytes, a picture of Pillow, or an array, uint8 (H, W, 3) RGB or (H, W) gray. All faces are
         found, and cut out as the model's training faces were, unless `crop_spec` says otherwise. `turn`: in which photos they are
-        looked for in all four directions, too, which takes four times as long: `auto`, where no face was found, or `all`.
+        looked for in all four directions, too, which takes four times as long: `auto`, where no face is upright for certain, or
+        `all`.
         `searched_whole`: for frames of a video, numbers of those that are searched whole, 0 among them; all unless given. Raises
         MienError for what is no photo or beyond the `limits`, where the card does not say how to cut out faces, and where the
         detector gives no landmarks but cutting needs them.

@@ -12,7 +12,7 @@ face counts as changed when it is as unusual for this person as it would have to
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,11 @@ from mien.faces.crop import CropSpec
 from mien.faces.which_faces import Turns
 from mien.media.file_limits import FILE_LIMITS, FileLimits
 from mien.media.photos import PhotoLike
-from mien.recognize.baseline_settings import ELSEWHERE, BaselineSettings
+from mien.recognize.baseline_settings import ELSEWHERE, BaselineSettings, Strength
 from mien.recognize.model_card import ModelCard
 from mien.recognize.prediction import Prediction
 from mien.recognize.recognizer import Recognizer
+from mien.settings import require_fitting
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,9 +71,14 @@ class RestingLook:
         """The prediction for a face of this person, with corrected scores and the change from rest.
 
         `card`: of the model that made the prediction. Raises MienError for a card that does not say what usual neutral faces
-        look like.
+        look like, for a look of another number of classes, and for a strength that is not from 0 to 0.99.
         """
+        require_fitting(Strength, strength=strength)
         usual, found, rest = _usual(card), log_odds(prediction.scores), np.array(self.log_odds)
+        if not len(rest) == len(found) == len(usual):
+            expected = f"a resting look and scores of {len(usual)} classes, as the card has them"
+            todo = "take the look, the prediction and the card of one model"
+            raise MienError(expected, f"a look of {len(rest)} and scores of {len(found)}", todo)
         odds = usual + (found - usual - strength * (rest - usual)) / np.sqrt(1 - strength**2)
         likely = np.exp(odds - odds.max())
         scores = dict(zip(prediction.scores, (likely / likely.sum()).tolist(), strict=True))
@@ -92,32 +98,75 @@ class BaselineFollower:
         self._card = card
         self._settings = settings
         self._look = look
-        self._sums = dict[int, tuple[Floats, int]]()
-        self.corrected = 0
-        """Faces that were corrected."""
+        self._video = _RestInVideo("")
+        self._short = list[str]()
 
-    def begin_video(self) -> None:
-        """Forget the faces of the video before."""
-        self._sums = {}
+    def begin_video(self, name: str = "") -> None:
+        """Forget the faces of the video before. `name`: what messages call the one that begins."""
+        self._short = self.shortfalls()
+        self._video = _RestInVideo(name)
+
+    def shortfalls(self) -> list[str]:
+        """For each video so far that has no corrected score, a sentence that says why. None where photos are the baseline."""
+        if self._look is not None or self._video.end is None:
+            return self._short
+        reason = self._video.reason(self._settings.seconds or 0)
+        return [*self._short, f"{self._video.name}: no score was corrected: {reason}"] if reason else self._short
 
     def __call__(self, time: float | None, faces: Sequence[Prediction]) -> tuple[Prediction, ...]:
         """The corrected predictions of a photo, or of a frame at this second. Those without a resting look stay as they are."""
-        if self._look is None and time is not None and time < (self._settings.seconds or 0):
-            for face in faces:
-                total, count = self._sums.get(face.track or 0, (np.zeros(len(face.scores)), 0))
-                self._sums[face.track or 0] = total + log_odds(face.scores), count + 1
+        look, video = self._look, self._video
+        if look is not None:
+            return tuple(self._corrected(face, look) for face in faces)
+        if time is None:
             return tuple(faces)
-        return tuple(self._corrected(face, in_video=time is not None) for face in faces)
+        video.end = time
+        if time < (self._settings.seconds or 0):
+            video.add(faces)
+            return tuple(faces)
+        video.later += len(faces)
+        return tuple(self._corrected(face, video.look(face)) if face.track in video.sums else face for face in faces)
 
-    def _corrected(self, face: Prediction, in_video: bool) -> Prediction:
-        look = self._look
-        if look is None and in_video and (face.track or 0) in self._sums:
-            total, count = self._sums[face.track or 0]
-            look = RestingLook(tuple((total / count).tolist()))
-        if look is None:
-            return face
-        self.corrected += 1
+    def _corrected(self, face: Prediction, look: RestingLook) -> Prediction:
+        self._video.corrected += 1
         return look.corrected(face, self._card, self._settings.weight())
+
+
+@dataclass(eq=False)
+class _RestInVideo:
+    """The resting looks of one video's faces, from its first seconds."""
+
+    name: str
+    sums: dict[int | None, tuple[Floats, int]] = field(default_factory=dict)
+    """By a face's number, the sum of its log-odds (K,), and of how many frames."""
+    end: float | None = None
+    """The second of its last frame; None before the first one."""
+    later: int = 0
+    """Faces in frames after the first seconds."""
+    corrected: int = 0
+
+    def add(self, faces: Sequence[Prediction]) -> None:
+        """Count the faces of a frame of the first seconds."""
+        for face in faces:
+            total, count = self.sums.get(face.track, (np.zeros(len(face.scores)), 0))
+            self.sums[face.track] = total + log_odds(face.scores), count + 1
+
+    def look(self, face: Prediction) -> RestingLook:
+        """The resting look of a face that was counted."""
+        total, count = self.sums[face.track]
+        return RestingLook(tuple((total / count).tolist()))
+
+    def reason(self, seconds: float) -> str:
+        """Why no score was corrected; "" where one was."""
+        if self.corrected:
+            return ""
+        if (self.end or 0) < seconds:
+            return f"--baseline-seconds takes videos of more than {seconds:g} s, and its last frame is at {self.end or 0:.1f} s"
+        if not self.sums:
+            return f"no face in its first {seconds:g} s"
+        if not self.later:
+            return f"no face after its first {seconds:g} s"
+        return f"every face after its first {seconds:g} s has a number of its own, so that none was seen at rest"
 
 
 def baseline_follower(
@@ -127,10 +176,12 @@ def baseline_follower(
     limits: FileLimits = FILE_LIMITS,
     crop_spec: CropSpec | None = None,
     turn: Turns = "off",
+    least_face: float | None = None,
 ) -> BaselineFollower | None:
     """What corrects by neutral `photos`, or by the first seconds of videos; None where neither is asked for.
 
-    `crop_spec` and `turn` as `Recognizer.read` takes them. Raises MienError for both, for a strength without either, and as
+    `crop_spec` and `turn` as `Recognizer.read` takes them. Faces of photos are looked for from `least_face` pixels on; unless
+    given, as the crop spec says. Raises MienError for both, for a strength without either, and as
     `RestingLook.of` does.
     """
     if photos and settings.seconds is not None:
@@ -139,6 +190,8 @@ def baseline_follower(
         raise MienError("`baseline` or `baseline_seconds` beside `baseline_strength`", "neither", "give one, or leave it out")
     if not photos and settings.seconds is None:
         return None
+    if least_face is not None:
+        crop_spec = (crop_spec or recognizer.crop_spec).looking_for(least_face)
     look = RestingLook.of(recognizer, photos, limits, crop_spec, turn) if photos else None
     return BaselineFollower(recognizer.card, settings, look)
 

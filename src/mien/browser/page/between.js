@@ -1,5 +1,6 @@
 // Faces in frames that follow each other closely, as in mien.faces.between_frames: only every so many frames are searched whole.
-// In those between, faces are looked for around their last places, and not much smaller than they were.
+// In those between, faces are looked for around their last places, and not much smaller than they were. Where one is lost, all of
+// the frame is searched.
 
 /** Seconds by which two times may differ, as they are rounded. */
 const CLOSE = 1e-3;
@@ -42,7 +43,7 @@ export class FrameSearch {
       for (const region of regions) found.push(...(await this.detector.find(frame, like, region)));
     }
     this.count += 1;
-    if (!found.length) {
+    if (!found.length || found.length < this.faces.length) {
       found = await this.detector.find(frame, least);
       this.count = 0;
       this.wholeAt = time;

@@ -34,6 +34,11 @@ class Detector(Protocol):
         """Side in pixels of the smallest faces that are looked for; None where the detector has no such setting."""
         return None
 
+    @property
+    def upright_score(self) -> float | None:
+        """The least score of a face that is upright for certain. None where scores do not tell: any face is taken for upright."""
+        return None
+
     def __call__(self, photos: Sequence[Photo]) -> list[tuple[Face, ...]]:
         """The faces of each upright photo, uint8 (H, W, 3), RGB, of any size, the surest face first.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from time import thread_time
 from typing import IO, Literal, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
@@ -19,7 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from mien.media.decoding.bit_depth import FULL, deep_colors, is_deep, largest_possible, to_eight_bits
-from mien.media.decoding.exif import orientation
+from mien.media.decoding.exif import exif_stretch, orientation
 from mien.media.decoding.joined_bytes import JoinedBytes
 from mien.media.decoding.strip_jpeg import strip_jpeg
 from mien.media.decoding.strip_other_formats import is_heif, strip_avif, strip_gif, strip_jpeg2000, strip_webp
@@ -80,13 +81,27 @@ class OpenedPicture:
     """Sentences about how the picture is read; complete once the pixels are decoded."""
 
     def pixels(self, mode: Mode) -> Array:
-        """The upright pixels, 8 bits: (H, W) of mode L or (H, W, 3) of mode RGB, transparent parts laid on white.
+        """The upright pixels, 8 bits: (H, W) of mode L or (H, W, 3) of mode RGB, transparent parts laid on white. They are as
+        wide as high: others are made so by making one side smaller, so that memory is enough.
 
         Values of more than 8 bits are scaled by the largest possible value: the one that the file states, else that of the
         fewest bits (8, 10, 12, 14 or 16) that hold all values. Palettes and CMYK become RGB. Raises ValueError for
         floating-point pixels; decoders raise exceptions of many kinds for a damaged file.
         """
-        deep = is_deep(self.image)  # which is not to be told once it is loaded
+        upright = self._upright(mode)
+        across = self.stretch if self.turn <= 4 else 1 / self.stretch
+        if across == 1:
+            return upright
+        high, wide = upright.shape[:2]
+        size = (wide, max(1, round(high / across))) if across > 1 else (max(1, round(wide * across)), high)
+        if size == (wide, high):
+            return upright
+        self.notes.append(f"pixels that are not square, shown as {size[0]} x {size[1]}")
+        return np.asarray(cv2.resize(upright, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _upright(self, mode: Mode) -> Array:
+        """The upright pixels as they are stored, 8 bits."""
+        deep = is_deep(self.image, self.largest)  # which is not to be told once it is loaded
         self.image.load()
         image, largest = self.image, FULL
         if deep and self.again:
@@ -152,14 +167,15 @@ def open_picture(content: bytes, limits: FileLimits, clock: Clock = thread_time)
         raise ValueError(f"{image.width} x {image.height} pixels, a side of more than {limits.side:,}")
     if bare.coded > 2 * image.width * image.height + _STRIP:
         raise ValueError(f"a picture of {image.width} x {image.height} pixels whose frame has {bare.coded:,}")
-    needed = len(content) + _memory(image, bare.extra, len(content))
+    needed = len(content) + _memory(image, bare, len(content))
     if needed > limits.memory:
         raise ValueError(f"{image.width} x {image.height} pixels that take {needed:,} bytes, more than {limits.memory:,}")
     inside = isinstance(image, WebPImageFile | AvifImageFile)
-    turn = orientation(image.info.get("exif", b"")) if inside else bare.turn
+    exif = image.info.get("exif", b"") if inside else b""
+    turn, stretch = (orientation(exif), exif_stretch(exif)) if inside else (bare.turn, bare.stretch)
     if isinstance(image, PpmImageFile):
         _use_depth(image, content)
-    return OpenedPicture(image, turn, bare.largest, opened, bare.stretch, [bare.note] if bare.note else [])
+    return OpenedPicture(image, turn, bare.largest, opened, stretch, [bare.note] if bare.note else [])
 
 
 def require_size(width: int, height: int, max_pixels: int) -> None:
@@ -195,20 +211,21 @@ def _known(content: bytes, limits: FileLimits) -> tuple[Callable[[IO[bytes]], Im
     raise ValueError("no picture of a known format")
 
 
-def _memory(image: ImageFile.ImageFile, extra: int, size: int) -> int:
+def _memory(image: ImageFile.ImageFile, bare: StrippedPicture, size: int) -> int:
     """The most bytes that decoding takes beside the file of `size` bytes, by measurement."""
     many = image.width * image.height
     own = many * (1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4)
-    decoding, always = own + extra, 0
+    decoding, always = own + bare.extra, 0
     if isinstance(image, WebPImageFile):
         decoding, always = decoding + 5 * many + size, 8 * many
     elif isinstance(image, AvifImageFile):
         decoding, always = decoding + 12 * many + size, 4 * many
     elif isinstance(image, Jpeg2KImageFile):
-        decoding += 7 * many * len(image.getbands()) + size
-    elif is_deep(image):
+        deep = 7 if is_deep(image, bare.largest) else 0  # it may be read twice
+        decoding += (7 + deep) * many * len(image.getbands()) + size
+    elif is_deep(image, bare.largest):
         decoding += 24 * many
-    elif isinstance(image, TiffImageFile) and extra:
+    elif isinstance(image, TiffImageFile) and bare.extra:
         decoding += size
     elif isinstance(image, PpmImageFile | BmpImageFile) and image.tile and image.tile[0].codec_name != "raw":
         decoding += own * 5 // 2

@@ -1,4 +1,4 @@
-"""The entries of TIFF directories, which EXIF consists of, and a picture's orientation."""
+"""The entries of TIFF directories, which EXIF consists of, a picture's orientation, and the shape of its pixels."""
 
 import struct
 from typing import Literal
@@ -8,7 +8,15 @@ BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11
 
 ORIENTATION = 0x0112
 
-SHORT = 3
+RESOLUTIONS = (0x011A, 0x011B)
+"""The tags of how many pixels there are on a length, across and down."""
+
+MOST_STRETCH = 2.0
+"""Pixels that are more than so many times as wide as high, or as high as wide, are taken for a mistake of the file."""
+ROUNDED = 1.01
+"""How far a stretch may be off: a PNG counts whole pixels in a meter."""
+
+SHORT, RATIONAL = 3, 5
 
 BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
@@ -27,6 +35,28 @@ def orientation(exif: bytes) -> int:
     except (ValueError, struct.error):
         pass
     return 1
+
+
+def stretch_by(across: float, down: float) -> float:
+    """How many times as wide as high a pixel is, with so many of them on a length, across and down; 1 where that is unlikely."""
+    stretch = down / across if across > 0 and down > 0 else 1.0
+    return stretch if stretch * ROUNDED >= 1 / MOST_STRETCH and stretch <= MOST_STRETCH * ROUNDED else 1.0
+
+
+def exif_stretch(exif: bytes) -> float:
+    """How many times as wide as high pixels are by an EXIF block, or by a TIFF; 1 where it does not tell."""
+    exif, found = exif.removeprefix(b"Exif\0\0"), dict[int, float]()
+    try:
+        order = byte_order(exif)
+        for tag, kind, count, value in tiff_entries(exif, order):
+            if tag in RESOLUTIONS and (kind, count) == (RATIONAL, 1):
+                (at,) = struct.unpack(order + "L", value)
+                above, below = struct.unpack_from(order + "LL", exif, at)
+                found[tag] = above / below if below else 0.0
+    except (ValueError, struct.error):
+        pass
+    across, down = (found.get(tag, 0.0) for tag in RESOLUTIONS)
+    return stretch_by(across, down)
 
 
 def short_value(order: str, value: bytes) -> int:

@@ -3,7 +3,7 @@
 import re
 import struct
 
-from mien.media.decoding.exif import BYTE_ORDERS, byte_order, orientation, tiff_entries
+from mien.media.decoding.exif import BYTE_ORDERS, byte_order, exif_stretch, orientation, stretch_by, tiff_entries
 from mien.media.decoding.stripped import StrippedPicture
 from mien.media.file_limits import FileLimits
 
@@ -24,9 +24,6 @@ _BETWEEN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 SCAN = b"\xff\xda"
 
-MOST_STRETCH = 2.0
-"""Pixels that are more than so many times as wide as high, or as high as wide, are taken for a mistake of the file."""
-
 
 def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
     """A JPEG up to its end, without metadata; segments of JFIF and Adobe stay, since they tell what the colors mean.
@@ -45,6 +42,7 @@ def strip_jpeg(content: bytes, limits: FileLimits) -> StrippedPicture:
             # As often as they stand in what is decoded: no reading of it finds more.
             scans = kept.count(SCAN) + content.count(SCAN, at, end)
             extra = _require_scans(frame, scans, content[at + 2], limits) if at + 2 < end else 0
+            stretch = exif_stretch(exif) if stretch == 1 else stretch
             return StrippedPicture([bytes(kept), memoryview(content)[at:end]], orientation(exif), extra, note, stretch=stretch)
         if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
             kept += bytes([0xFF, marker])
@@ -68,9 +66,7 @@ def _stretch(jfif: bytes) -> float:
     """How many times as wide as high pixels are by JFIF's segment, given with its length; 1 where it says nothing likely."""
     if jfif[2:7] != b"JFIF\0" or len(jfif) < 14:
         return 1.0
-    across, down = int.from_bytes(jfif[10:12]), int.from_bytes(jfif[12:14])
-    stretch = down / across if across and down else 1.0
-    return stretch if 1 / MOST_STRETCH <= stretch <= MOST_STRETCH else 1.0
+    return stretch_by(int.from_bytes(jfif[10:12]), int.from_bytes(jfif[12:14]))
 
 
 def _end_of_scans(content: bytes, at: int) -> int:

@@ -3,7 +3,7 @@
 import re
 import struct
 
-from mien.media.decoding.exif import orientation
+from mien.media.decoding.exif import exif_stretch, orientation, stretch_by
 from mien.media.decoding.stripped import ANIMATION, StrippedPicture
 
 CHUNKS = 200_000
@@ -25,7 +25,7 @@ def strip_text(content: bytes) -> StrippedPicture:
 def strip_png(content: bytes) -> StrippedPicture:
     """A PNG without texts, color profiles and animation, with its pixels in one chunk."""
     view, head, last, exif, at = memoryview(content), bytearray(content[:8]), bytearray(), b"", 8
-    note, bits = "", 0
+    note, bits, stretch = "", 0, 1.0
     packed = list[tuple[int, int]]()
     for _ in range(CHUNKS):
         if at + 8 > len(content):
@@ -40,6 +40,8 @@ def strip_png(content: bytes) -> StrippedPicture:
             exif = content[at + 8 : end - 4]
         elif kind == b"acTL" and int.from_bytes(content[at + 8 : at + 12]) > 1:
             note = ANIMATION
+        elif kind == b"pHYs" and not packed and end - at == 21:
+            stretch = stretch_by(int.from_bytes(content[at + 8 : at + 12]), int.from_bytes(content[at + 12 : at + 16]))
         elif kind == b"sBIT" and not packed:
             bits = max(content[at + 8 : min(at + 11, end - 4)], default=0)
         at = end
@@ -51,6 +53,6 @@ def strip_png(content: bytes) -> StrippedPicture:
     if packed:
         head += struct.pack(">I", size) + b"IDAT"
     pixels = (view[start:stop] for start, stop in packed)
-    return StrippedPicture(
-        [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)], orientation(exif), 0, note, (1 << min(bits, 16)) - 1
-    )
+    pieces: list[bytes | memoryview] = [bytes(head), *pixels, bytes(4 if packed else 0) + bytes(last)]
+    stretch = exif_stretch(exif) if stretch == 1 else stretch
+    return StrippedPicture(pieces, orientation(exif), 0, note, (1 << min(bits, 16)) - 1, stretch)

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from PIL import TiffTags
 
-from mien.media.decoding.exif import BYTES_OF_TYPE, ORIENTATION, SHORT, TiffEntry, byte_order, short_value, tiff_entries
+from mien.media.decoding.exif import (
+    BYTES_OF_TYPE,
+    ORIENTATION,
+    SHORT,
+    TiffEntry,
+    byte_order,
+    exif_stretch,
+    short_value,
+    tiff_entries,
+)
 from mien.media.decoding.strip_jpeg import SCAN
 from mien.media.decoding.stripped import StrippedPicture
 from mien.media.file_limits import FileLimits
@@ -68,7 +77,7 @@ def strip_tiff(content: bytes, limits: FileLimits) -> StrippedPicture:
     (at,) = struct.unpack_from(order + "L", content, 4)
     view = memoryview(content)
     note = PAGES if _has_page(content, order, at + 2 + 12 * len(entries)) else ""
-    return StrippedPicture([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest)
+    return StrippedPicture([view[:at], directory, view[at + len(directory) :]], turn, extra, note, largest, exif_stretch(content))
 
 
 def _has_page(content: bytes, order: str, at: int) -> bool:
