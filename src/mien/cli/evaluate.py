@@ -5,14 +5,24 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, folder_beside, whole_number
+from mien.cli.options import (
+    MODEL_READ,
+    Device,
+    FaceSetOrPhotos,
+    FaceSetPath,
+    Json,
+    Limits,
+    TestSplit,
+    folder_beside,
+    whole_number,
+)
 from mien.cli.printing import print_evaluation, print_result, warn
 from mien.progress import progress_bar
 from mien.wording import quantity
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="MODEL", help="A run, a model folder, or mien-s, which comes with mien.")],
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_READ)],
     faceset: FaceSetOrPhotos,
     split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: test on this fold of subjects, for example 1/5.")] = None,

@@ -14,6 +14,10 @@ from mien.preparation.preparation_settings import PreparationSettings
 from mien.settings import require_fitting, setting_docs
 from mien.wording import with_suggestion
 
+MODEL_TAKEN = "A run, a model folder, or mien-s or mien-xs, which come with mien."
+MODEL_READ = "A run, a model folder, an ONNX file of mien export, or mien-s or mien-xs, which come with mien."
+"""What a command may be given that takes a model; and one that only reads with it."""
+
 
 def whole_number(text: str, least: int = 1, most: int = MOST) -> Any:
     """An option that is a whole number, with `text` as its help."""
