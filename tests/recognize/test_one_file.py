@@ -129,6 +129,9 @@ def test_a_photo_is_read_by_eight_bits_with_the_cards_temperature(mien: Command,
     scores = json.loads(done.out)["faces"][0]["scores"]
     assert [scores[name] for name in CLASSES] == pytest.approx((odds / odds.sum()).tolist(), abs=1e-4)
     assert color == (shown_face.ndim == 4)
+    assert mien("evaluate", file, tmp_path / "faces").code == 2
+    done = mien("evaluate", file, tmp_path / "faces", "--out", tmp_path / "report", "--json")
+    assert 0.7 < json.loads(done.out)["accuracy"] <= 0.8
 
 
 def test_files_that_cannot_be_read_are_refused(mien: Command, model: Path, tmp_path: Path) -> None:

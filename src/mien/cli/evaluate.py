@@ -52,8 +52,9 @@ def evaluate(
             raise typer.BadParameter("expected --folds without --split, --fold and --by", param_hint="--folds")
         _evaluate_folds(run, faceset, folds, out or run / f"evaluation-{folds}-folds", flip, device, as_json)
         return
-    if out is None and str(run) in BUNDLED:
-        raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
+    if out is None and (str(run) in BUNDLED or run.is_file()):
+        why = "is a file" if run.is_file() else "comes with mien"
+        raise typer.BadParameter(f"expected a folder for the report, since {run} {why}", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with progress_bar(quiet=as_json) as bar:
         faces = open_or_prepare(faceset, bar, limits=file_limits(limits), as_found=True)
