@@ -6,8 +6,9 @@
 LIST.csv has the columns path (from its own folder), label and subject, and those that are named as groups; columns with
 other names are renamed by `--columns path=name,subject=person`. `--people even` measures half of the people: those that
 `web_people.py` keeps for it. A photo that cannot be read counts as wrong, too, and is named. Each system names the largest face
-of a photo. fer runs whole, as it comes, with its Haar cascade; TensorFlow is replaced by the interpreter of TFLite. Intervals are 95 %, by bootstrap over people. Of a group column the two
-groups that differ most are compared, among those with ten people or more; numbers, such as ages, are split at their median.
+of a photo. fer runs whole, as it comes, with its Haar cascade; TensorFlow is replaced by the interpreter of TFLite. Intervals are
+95 %, by bootstrap over people. Of a group column the two groups that differ most are compared, among those with ten people or
+more; numbers, such as ages, are split at their median.
 `--baseline` corrects the scores (strength 0.8, for photos of one session) by another neutral photo of the same person, in
 whichever photo of the list it is; photos of people without one are left out of that line.
 """

@@ -142,7 +142,7 @@ def comma_list(text: str) -> list[str]:
 
 
 def folder_beside(model: Path, name: str) -> Path:
-    """Where a command leaves what it finds of a run: in its folder, or beside a file; of one that comes with mien: here, by its name."""
+    """Where a command leaves what it finds of a run: in its folder, or beside a file; of a bundled model: here, by its name."""
     from mien.recognize.bundled import BUNDLED
 
     return Path(f"{model}-{name}") if str(model) in BUNDLED or model.is_file() else model / name
