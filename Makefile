@@ -58,8 +58,8 @@ student: $(VENV)/train
 	rm -rf build/box_$(SIZE)
 	$(BIN)/mien export build/mien_$(SIZE) build/box_$(SIZE) --align '$(ALIGN)'
 	$(BIN)/python benchmarks/sure.py $(FERPLUS) build/box_$(SIZE) $(SURE)
+	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box_$(SIZE) --name mien-$(SIZE)
 ifeq ($(SIZE),xs)
-	$(BIN)/python benchmarks/model_card.py $(FERPLUS) build/box_xs --name mien-xs
 	rm -rf $(dir $(BOX))mien-xs
 	mv build/box_xs $(dir $(BOX))mien-xs
 endif

@@ -6,13 +6,12 @@
 The correlation of the log-odds of two neutral faces of one person is the strength that `mien predict --baseline-strength`
 takes (`mien.recognize.resting_look`): of two photos from anywhere, and of two views of one photo that differ as photos of
 one session may (a little in place, size, light and noise). Then, for all faces of people who have another neutral one: how
-many are named right with scores that a neutral face, drawn at random, corrects. Half of the people are measured, those whose
-name has an even CRC-32.
+many are named right with scores that a neutral face, drawn at random, corrects. Half of the people are measured: those that
+`web_people.py` keeps for it.
 """
 
 import argparse
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from mien.data.augment import Distortion, distort, to_unit
 from mien.faces.face import Face
 from mien.recognize.prediction import make_prediction
 from mien.recognize.resting_look import NEUTRAL, RestingLook, log_odds
+from web_people import is_measured
 
 SESSION = Distortion(flip=0.0, rotation=4.0, shift=0.03, zoom=0.05, contrast=0.15, brightness=0.05, noise=0.02)
 """How photos of one session differ."""
@@ -49,7 +49,7 @@ def main() -> None:
     given = parser.parse_args()
     faces, recognizer = FaceSet.open(given.faceset), Recognizer.load(given.model, "cpu")
     people = np.array(faces.values("subject"))
-    mine = np.array([zlib.crc32(str(one).encode()) % 2 == 0 for one in people]) & (faces.labels >= 0)
+    mine = np.array([is_measured(one) for one in people]) & (faces.labels >= 0)
     rows, rng = np.flatnonzero(mine), np.random.default_rng(0)
     pixels, people = faces.faces(rows), people[rows]
     labels = np.array([recognizer.classes.index(faces.classes[label]) for label in faces.labels[rows]])

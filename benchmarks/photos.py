@@ -4,10 +4,11 @@
     python benchmarks/photos.py LIST.csv [--groups gender,age,origin] [--peers PEERS] [--baseline] [--model mien-s]
 
 LIST.csv has the columns path (from its own folder), label and subject, and those that are named as groups; columns with
-other names are renamed by `--columns path=name,subject=person`. `--people even` measures half of the people: those whose
-name has an even CRC-32. Each system names the largest face of a photo. fer runs whole, as it comes, with its Haar cascade;
-TensorFlow is replaced by the interpreter of TFLite. Intervals are 95 %, by bootstrap over people. Of a group column the two
-groups that differ most are compared, among those with ten people or more; numbers, such as ages, are split at their median.
+other names are renamed by `--columns path=name,subject=person`. `--people even` measures half of the people: those that
+`web_people.py` keeps for it. A photo that cannot be read counts as wrong, too, and is named. Each system names the largest face
+of a photo. fer runs whole, as it comes, with its Haar cascade; TensorFlow is replaced by the interpreter of TFLite. Intervals are
+95 %, by bootstrap over people. Of a group column the two groups that differ most are compared, among those with ten people or
+more; numbers, such as ages, are split at their median.
 `--baseline` corrects the scores (strength 0.8, for photos of one session) by another neutral photo of the same person, in
 whichever photo of the list it is; photos of people without one are left out of that line.
 """
@@ -16,7 +17,7 @@ import argparse
 import csv
 import json
 import subprocess
-import zlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien import Prediction, Recognizer
+from mien import MienError, Prediction, Recognizer
 from mien.class_words import label_or_none
 from mien.evaluation.metrics import RESAMPLES, calibration_error, percentiles
 from mien.expressions import canonical
 from mien.recognize.baseline_settings import SAME_SESSION
 from mien.recognize.resting_look import NEUTRAL, RestingLook, log_odds
+from web_people import is_measured
 
 THEIRS = """
 import json, sys, types
@@ -48,7 +50,8 @@ import cv2
 from fer.fer import FER
 fer = FER(use_tflite=True)
 for line in sys.stdin:
-    found = fer.detect_emotions(cv2.imread(json.loads(line)))
+    photo = cv2.imread(json.loads(line))
+    found = [] if photo is None else fer.detect_emotions(photo)
     largest = max(found, key=lambda face: int(face["box"][2]) * int(face["box"][3]), default=None)
     print(json.dumps(largest and {name: float(score) for name, score in largest["emotions"].items()}), flush=True)
 """
@@ -70,13 +73,18 @@ class Listed:
 
 
 def read_list(file: Path, columns: dict[str, str], groups: Sequence[str], people: str) -> list[Listed]:
-    """The photos of the list that have a label."""
-    with file.open(encoding="utf-8", newline="") as opened:
-        rows = list(csv.DictReader(opened))
+    """The photos of the list that have a label. Ends the program where columns are missing, or no photo is left."""
     path, label, subject = (columns.get(name, name) for name in ("path", "label", "subject"))
+    with file.open(encoding="utf-8", newline="") as opened:
+        reader = csv.DictReader(opened)
+        rows, there = list(reader), reader.fieldnames or ()
+    if missing := [name for name in (path, label, subject, *groups) if name not in there]:
+        raise SystemExit(f"expected the columns {', '.join(missing)} in {file}, found {', '.join(there)}: --columns renames")
     rows = [row for row in rows if label_or_none(row[label])]
     if people != "all":
-        rows = [row for row in rows if (zlib.crc32(row[subject].encode()) % 2 == 0) == (people == "even")]
+        rows = [row for row in rows if is_measured(row[subject]) == (people == "even")]
+    if not rows:
+        raise SystemExit(f"expected photos with a label, of {people} people, in {file}, found none")
     words = sorted({row[label] for row in rows})
     names = {word: canonical(word) or word for word in words}
     halves = {group: _halved([row[group] for row in rows]) for group in groups}
@@ -100,9 +108,22 @@ def named_by_mien(recognizer: Recognizer, photos: Sequence[Listed]) -> list[Pred
     """The prediction for the largest face of each photo."""
     found = list[Prediction | None]()
     for first in range(0, len(photos), TOGETHER):
-        for faces in recognizer.read([one.path for one in photos[first : first + TOGETHER]]):
-            found.append(max(faces, key=lambda one: one.face.area, default=None))
+        paths = [one.path for one in photos[first : first + TOGETHER]]
+        try:
+            read = recognizer.read(paths)
+        except MienError:
+            read = [_read_alone(recognizer, path) for path in paths]
+        found += [max(faces, key=lambda one: one.face.area, default=None) for faces in read]
     return found
+
+
+def _read_alone(recognizer: Recognizer, path: Path) -> tuple[Prediction, ...]:
+    """The faces of one photo; none where it cannot be read, which is said."""
+    try:
+        return recognizer.read([path])[0]
+    except MienError as error:
+        print(f"{path} counts as a face that was not found: {error}", file=sys.stderr)
+        return ()
 
 
 def named_by_fer(peers: Path, photos: Sequence[Listed]) -> list[dict[str, float] | None]:
@@ -130,7 +151,9 @@ def corrected(recognizer: Recognizer, photos: Sequence[Listed], found: Sequence[
 
 
 def summary(photos: Sequence[Listed], named: Sequence[str | None]) -> dict[str, Any]:
-    """Shares in percent, with intervals over people."""
+    """Shares in percent, with intervals over people; none of no photos."""
+    if not photos:
+        return {}
     hits = np.array([name == one.label for name, one in zip(named, photos, strict=True)])
     labels, people = np.array([one.label for one in photos]), np.array([one.subject for one in photos])
     told: dict[str, Any] = {"found": _percent(np.mean([name is not None for name in named]))}
@@ -176,8 +199,10 @@ def _drawn(hits: Answers, people: npt.NDArray[Any], seed: int) -> npt.NDArray[np
 
 
 def certainty(photos: Sequence[Listed], found: Sequence[Prediction | None], classes: Sequence[str]) -> dict[str, float]:
-    """How often answers are unsure, and by how much probabilities are off, of faces that were found."""
+    """How often answers are unsure, and by how much probabilities are off, of faces that were found; nothing of none."""
     pairs = [(one, photo.label) for one, photo in zip(found, photos, strict=True) if one is not None and photo.label in classes]
+    if not pairs:
+        return {}
     unsure, wrong = (np.array(values) for values in zip(*((one.unsure, one.top != label) for one, label in pairs), strict=True))
     likely = np.array([list(one.scores.values()) for one, _ in pairs])
     possible = [label in one.possible for one, label in pairs]

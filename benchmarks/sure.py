@@ -6,20 +6,20 @@
 The faces that validated it are drawn again as the model's card says, and the accuracy that it states on them is checked. A model
 that `mien train` makes has this from its training; this is for one that is older. With `--shifted` each of these faces counts
 once more, made worse: less sharp, smaller and enlarged again, in other light, or stored as a JPEG of low quality. `--also` adds
-faces of another domain, of the people whose name has an odd CRC-32. Temperature and all thresholds are then fitted to them
+faces of another domain, of the people whose name has an odd CRC-32; for a model that learned from a further set, itself or by a
+teacher (`mien train --also`), of those who validate by `web_people.py`. Temperature and all thresholds are then fitted to them
 together, each domain counting alike. `--by-class` fits a threshold for each class from which it is possible. `--unlike` also
 finds faces that are unlike those of training: those beyond 98 % of the validation faces, by the distance of their features from
 the centers of the training faces'. `--most-unsure` lowers what sure takes until no more than this share of answers is unsure, on
 faces that were not made worse.
 
-A line for each way and each kind of faces says what it is worth, `even people` being people whose name has an even CRC-32, which
-nothing is fitted to. The ways build on each other in the order above. `turned` are the validation faces upside down, `noise`
-pixels at random. `--show` writes nothing; else the last way is written into the card.
+A line for each way and each kind of faces says what it is worth, `even people` being people whose name has an even CRC-32, whom
+`web_people.py` keeps for measuring. The ways build on each other in the order above. `turned` are the validation faces upside
+down, `noise` pixels at random. `--show` writes nothing; else the last way is written into the card.
 """
 
 import argparse
 import json
-import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from mien.recognize.calibration import (
 from mien.recognize.model_folder import CARD
 from mien.recognize.resting_look import usual_log_odds
 from mien.recognize.unlike_training import UnlikeTraining, find_centers, write_centers
+from web_people import is_measured, part_of
 
 NEAR = 0.002
 """Halved weights may change an answer."""
@@ -209,12 +210,16 @@ def seen(name: str, recognizer: Recognizer, faces: npt.NDArray[np.uint8], labels
 
 def other_domain(path: Path, recognizer: Recognizer, with_features: bool) -> list[Part]:
     """Another set: the people to fit to, and those to measure on."""
-    faces = FaceSet.open(path)
-    odd = np.array([zlib.crc32(str(name).encode()) % 2 == 1 for name in faces.values("subject")])
+    faces, people = FaceSet.open(path), "odd people"
+    even = np.array([is_measured(name) for name in faces.values("subject")])
+    fitted = ~even
+    budgets = [recognizer.card.budget, *(source["budget"] for source in recognizer.card.sources)]
+    if any(budget.get("also_labels") for budget in budgets):  # it may have learned from the other odd people
+        fitted, people = np.array([part_of(name) == "validation" for name in faces.values("subject")]), "validation people"
     known = np.array([name in recognizer.classes for name in faces.classes])
     numbers = np.array([recognizer.classes.index(name) if name in recognizer.classes else -1 for name in faces.classes])
     parts = []
-    for name, mine in (("faces of another domain, odd people", odd), ("faces of another domain, even people", ~odd)):
+    for name, mine in ((f"faces of another domain, {people}", fitted), ("faces of another domain, even people", even)):
         rows = np.flatnonzero(mine & (faces.labels >= 0) & known[faces.labels])
         parts.append(seen(name, recognizer, faces.faces(rows), numbers[faces.labels[rows]], with_features))
     return parts

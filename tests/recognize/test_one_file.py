@@ -1,12 +1,15 @@
 """A network in one file: read alike by onnxruntime and OpenCV, with float32 and with eight bits; and a folder for the Hub."""
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from conftest import Command
 from mien import FaceSet, MienError, Recognizer
@@ -93,6 +96,69 @@ def test_eight_bits_read_nearly_alike_and_are_measured(model: Path, tmp_path: Pa
     network = cv2.dnn.readNetFromONNX(str(file))
     network.setInput(planes(shown(model, 1)))  # of several faces OpenCV reads only the first right
     assert np.abs(network.forward() - made[:1]).max() < 0.1 * np.abs(expected).max() + 0.05
+
+
+def test_mien_reads_the_file_as_it_reads_the_folder(tmp_path: Path) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (12, 48, 48), np.uint8)
+    faces[6:] = np.linspace(0, 255, 48).astype(np.uint8)
+    expected = Recognizer.load("mien-s", "cpu")
+    for opset, batch in ((17, None), (13, 5), (22, 5)):
+        export_one_file("mien-s", tmp_path / f"{opset}.onnx", opset, batch)
+        found = Recognizer.load(tmp_path / f"{opset}.onnx")
+        for mine, wanted in zip(found.logits_and_unlike(faces, True), expected.logits_and_unlike(faces, True), strict=True):
+            np.testing.assert_allclose(np.asarray(mine, float), np.asarray(wanted, float), atol=1e-4)
+        assert replace(found.card, weights="", graph="") == replace(expected.card, weights="", graph="")
+        sent = pickle.loads(pickle.dumps(found))
+        np.testing.assert_array_equal(sent.logits(faces), found.logits(faces))
+
+
+def test_a_photo_is_read_by_eight_bits_with_the_cards_temperature(mien: Command, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.onnx"
+    labeled(model, 0.8).save(tmp_path / "faces")
+    assert mien("export", model, file, "--int8", tmp_path / "faces", "--batch", 2).code == 0
+    color = Recognizer.load(model, "cpu").card.faces.channels == 3
+    shown_face = shown(model, 1)
+    Image.fromarray(shown_face[0]).save(tmp_path / "photo.png")
+    done = mien("predict", tmp_path / "photo.png", "--model", file, "--json")
+    assert done.code == 0, done
+    stored = onnx.load(file)
+    stored.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    stored.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    (logits,) = open_session(stored.SerializeToString(), 1).run(None, {"faces": planes(shown_face)})
+    odds = np.exp(logits[0].astype(float) / 1.5)
+    scores = json.loads(done.out)["faces"][0]["scores"]
+    assert [scores[name] for name in CLASSES] == pytest.approx((odds / odds.sum()).tolist(), abs=1e-4)
+    assert color == (shown_face.ndim == 4)
+    assert mien("evaluate", file, tmp_path / "faces").code == 2
+    done = mien("evaluate", file, tmp_path / "faces", "--out", tmp_path / "report", "--json")
+    assert 0.7 < json.loads(done.out)["accuracy"] <= 0.8
+
+
+def test_files_that_cannot_be_read_are_refused(mien: Command, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "one.onnx"
+    export_one_file(model, file)
+    made = onnx.load(file)
+
+    def refused(pattern: str) -> None:
+        onnx.save(made, tmp_path / "other.onnx")
+        with pytest.raises(MienError, match=pattern):
+            Recognizer.load(tmp_path / "other.onnx", "cpu")
+
+    notes = list(made.metadata_props)
+    del made.metadata_props[:]
+    made.metadata_props.extend(entry for entry in notes if entry.key != "card")
+    refused(r"other\.onnx; found one without; export the model again")
+    made.metadata_props.extend(entry for entry in notes if entry.key == "card")
+    made.graph.node[2].op_type = "Loop"
+    refused("found Loop")
+    (tmp_path / "text.onnx").write_text("a text\n" * 9)
+    for asked, device in (("text.onnx", "cpu"), ("one.onnx", "cuda")):
+        with pytest.raises(MienError, match=r"ONNX file"):
+            Recognizer.load(tmp_path / asked, device)
+    done = mien("export", file, tmp_path / "out")
+    assert "name the folder" in done.err, done
+    with pytest.raises(MienError, match="an ONNX file alone has none"):
+        Recognizer.load(file).network  # noqa: B018
 
 
 def test_classes_of_the_faces_may_be_fewer_and_in_another_order(model: Path, tmp_path: Path) -> None:

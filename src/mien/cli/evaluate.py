@@ -5,14 +5,24 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetOrPhotos, FaceSetPath, Json, Limits, TestSplit, folder_beside, whole_number
+from mien.cli.options import (
+    MODEL_READ,
+    Device,
+    FaceSetOrPhotos,
+    FaceSetPath,
+    Json,
+    Limits,
+    TestSplit,
+    folder_beside,
+    whole_number,
+)
 from mien.cli.printing import print_evaluation, print_result, warn
 from mien.progress import progress_bar
 from mien.wording import quantity
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="MODEL", help="A run, a model folder, or mien-s, which comes with mien.")],
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help=MODEL_READ)],
     faceset: FaceSetOrPhotos,
     split: TestSplit = None,
     fold: Annotated[str | None, typer.Option(help="Instead of splits: test on this fold of subjects, for example 1/5.")] = None,
@@ -42,8 +52,9 @@ def evaluate(
             raise typer.BadParameter("expected --folds without --split, --fold and --by", param_hint="--folds")
         _evaluate_folds(run, faceset, folds, out or run / f"evaluation-{folds}-folds", flip, device, as_json)
         return
-    if out is None and str(run) in BUNDLED:
-        raise typer.BadParameter(f"expected a folder for the report, since {run} comes with mien", param_hint="--out")
+    if out is None and (str(run) in BUNDLED or run.is_file()):
+        why = "is a file" if run.is_file() else "comes with mien"
+        raise typer.BadParameter(f"expected a folder for the report, since {run} {why}", param_hint="--out")
     recognizer = Recognizer.load(run, device)
     with progress_bar(quiet=as_json) as bar:
         faces = open_or_prepare(faceset, bar, limits=file_limits(limits), as_found=True)

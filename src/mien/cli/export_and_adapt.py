@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetOrPhotos, Json, seed_option, whole_number
+from mien.cli.options import MODEL_TAKEN, Device, FaceSetOrPhotos, Json, seed_option, whole_number
 from mien.cli.printing import print_result, warn
 from mien.progress import progress_bar
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="A run, a model folder, or mien-s, which comes with mien.")],
+    run: Annotated[str, typer.Argument(help=MODEL_TAKEN)],
     out: Annotated[Path, typer.Argument(help="The new folder; with --one-file or --int8 the new file.")],
     align: Annotated[
         str | None,
@@ -112,7 +112,7 @@ def _export_file(run: str, out: Path, int8: Path | None, opset: int | None, batc
 
 
 def adapt(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a model folder, or mien-s, which comes with mien.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_TAKEN)],
     faceset: FaceSetOrPhotos,
     out: Annotated[Path, typer.Option(help="The new model folder.")],
     seed: Annotated[int, seed_option("Draws the five parts in which the model is tried, and views of faces.")] = 0,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Device, FaceSetPath, Json, number, one_of, seed_option, share, whole_number
+from mien.cli.options import MODEL_READ, Device, FaceSetPath, Json, number, one_of, seed_option, share, whole_number
 from mien.cli.printing import print_result, say, warn, warn_of_few_tests
 from mien.errors import MienError
 from mien.wording import quantity
@@ -118,7 +118,7 @@ def tasks(
 @labels.command()
 def backend(
     pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="The folder of pictures: Label Studio's document root.")],
-    model: Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")] = "mien-s",
+    model: Annotated[str, typer.Option(help=MODEL_READ)] = "mien-s",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for answers and trained models. Unless given: nothing is learned.")
     ] = None,

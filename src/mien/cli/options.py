@@ -14,6 +14,10 @@ from mien.preparation.preparation_settings import PreparationSettings
 from mien.settings import require_fitting, setting_docs
 from mien.wording import with_suggestion
 
+MODEL_TAKEN = "A run, a model folder, or mien-s or mien-xs, which come with mien."
+MODEL_READ = "A run, a model folder, an ONNX file of mien export, or mien-s or mien-xs, which come with mien."
+"""What a command may be given that takes a model; and one that only reads with it."""
+
 
 def whole_number(text: str, least: int = 1, most: int = MOST) -> Any:
     """An option that is a whole number, with `text` as its help."""
@@ -138,10 +142,10 @@ def comma_list(text: str) -> list[str]:
 
 
 def folder_beside(model: Path, name: str) -> Path:
-    """Where a command leaves what it finds of a run: in its folder; of a model that comes with mien: here, under its name."""
+    """Where a command leaves what it finds of a run: in its folder, or beside a file; of a bundled model: here, by its name."""
     from mien.recognize.bundled import BUNDLED
 
-    return Path(f"{model}-{name}") if str(model) in BUNDLED else model / name
+    return Path(f"{model}-{name}") if str(model) in BUNDLED or model.is_file() else model / name
 
 
 def trust_typed(*given: Any, trusted: bool = False, recipes: Iterable[str | None] = ()) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import number
+from mien.cli.options import MODEL_READ, number
 from mien.cli.printing import say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 """Exit code after Ctrl-C."""
 
-Model = Annotated[str, typer.Option(help="A run, a model folder, or mien-s, which comes with mien.")]
+Model = Annotated[str, typer.Option(help=MODEL_READ)]
 Align = Annotated[str | None, typer.Option(help="How faces are cut out, such as 'box'. Unless given: as the model's card says.")]
 Detector = Annotated[str | None, typer.Option(help="What finds faces, together with --align: mtcnn, haar or dlib.")]
 LeastFace = Annotated[

@@ -9,15 +9,13 @@ import typer
 
 from mien.browser.vendored import missing_files
 from mien.cli.annotate import Key, Proxies
-from mien.cli.options import Device, setting, whole_number
+from mien.cli.options import MODEL_READ, Device, setting, whole_number
 from mien.cli.printing import say, warn
 from mien.serving.settings import ServiceSettings
 
 
 def serve(
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="A run, a model folder, or mien-s, which comes with mien.")
-    ] = "mien-s",
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help=MODEL_READ)] = "mien-s",
     host: Annotated[
         str, typer.Option(help="Address to listen at. Any but this machine's own lets the network ask.")
     ] = "127.0.0.1",

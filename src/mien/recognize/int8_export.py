@@ -22,6 +22,7 @@ from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card, require_alike
 from mien.recognize.model_folder import FACES
 from mien.recognize.one_file import one_file, with_batch
+from mien.recognize.onnx_backend import as_planes
 from mien.telemetry import import_quantization
 from mien.wording import percent
 
@@ -144,13 +145,7 @@ def _parts(given: FaceSet, labels: Rows) -> tuple[Rows, Rows]:
 
 def _in_parts(faces: FaceSet, rows: Rows) -> Iterator[npt.NDArray[np.float32]]:
     """Some faces of the set at a time, as the file takes them."""
-    return (_planes(faces.faces(rows[first : first + BATCH])) for first in range(0, len(rows), BATCH))
-
-
-def _planes(faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Faces as the file takes them: float32 (N, C, S, S)."""
-    channels = faces[:, None] if faces.ndim == 3 else faces.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(channels, np.float32)
+    return (as_planes(faces.faces(rows[first : first + BATCH])) for first in range(0, len(rows), BATCH))
 
 
 class _Faces:

@@ -164,7 +164,11 @@ def read_card(path: Path) -> ModelCard:
     """
     file = model_folder(path) / CARD
     require_size(file, MOST_CARD)
-    values = read_json(file, "train the model again")
+    return card_from(read_json(file, "train the model again"), file)
+
+
+def card_from(values: Mapping[str, Any], file: Path) -> ModelCard:
+    """The card of these values, as they stand in model.json; `file`: where they were read. Raises MienError as `read_card`."""
     if values.get("version", VERSION) != VERSION:
         raise MienError(
             f"a model of version {VERSION}", f"version {short_name(values['version'])}", "read it with the mien that wrote it"

@@ -22,11 +22,16 @@ LARGE = 256 << 20
 """A file of more bytes is checked against its hash before it is read into memory."""
 FACES, LOGITS, FEATURES = "faces", "logits", "features"
 """Names of the graph's input, of its output, and of a second output that it may have: the last layer's inputs."""
+NOTED = "card"
+"""Under which name one ONNX file notes the card, whole."""
 
 
 def model_folder(path: Path) -> Path:
     """The model folder at `path`, which may be a run's folder or a model's. Raises MienError where there is none."""
     require_utf8_path(path)
+    if path.is_file():
+        todo = "name the folder; an ONNX file that mien exported is for what only reads: predict, watch, serve, evaluate"
+        raise MienError(f"the folder of a run or a model at {path}", "a file", todo)
     for folder in (path / "model", path):
         if (folder / CARD).is_file():
             return folder

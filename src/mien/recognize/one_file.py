@@ -13,6 +13,7 @@ from mien.onnx_file import first_line, serialize
 from mien.recognize.bundled import find_model
 from mien.recognize.export_model import without_folders
 from mien.recognize.model_card import ModelCard, read_card
+from mien.recognize.model_folder import NOTED
 from mien.recognize.onnx_export import write_graph
 from mien.recognize.onnx_graph_check import OPSET
 from mien.recognize.saved_networks import read_network
@@ -26,8 +27,8 @@ def export_one_file(model: Path | str, out: Path | str, opset: int = OPSET, batc
 
     It takes `faces`, float32 (N, C, S, S) from 0 to 255, and gives `logits`, float32 (N, K). The weights are float32. `batch`:
     the number N for readers that want a fixed one; any unless given. What one has to know of the card is noted in the file:
-    classes, temperature, thresholds, alignment. Raises MienError for another version of operators, for layers that ONNX export
-    does not know, and where `out` is there.
+    classes, temperature, thresholds, alignment; and the card itself, by which mien reads the file. Raises MienError for another
+    version of operators, for layers that ONNX export does not know, and where `out` is there.
     """
     out = Path(out)
     require_absent(out)
@@ -75,8 +76,10 @@ def notes_of(card: ModelCard) -> dict[str, str]:
     """What one has to know to use a model, as texts for an ONNX file."""
     told = without_folders({"source": card.faces.name, "license": card.faces.license})
     by_class = {"class_thresholds": to_json(card.class_thresholds, None)} if card.class_thresholds else {}
+    whole = without_folders(card.to_json())  # for mien; the others are for people and other programs
     return (
         {
+            NOTED: to_json(whole, None),
             "classes": to_json(card.classes, None),
             "temperature": str(card.temperature),
             "conformal_threshold": str(card.conformal_threshold),

@@ -17,6 +17,7 @@ from mien.onnx_file import first_line, open_session, thread_count
 from mien.recognize.bundled import BUNDLED, find_model
 from mien.recognize.model_card import ModelCard, read_card
 from mien.recognize.model_folder import FACES, FEATURES, LOGITS, WEIGHTS, read_graph, read_weights_file
+from mien.recognize.one_file_reading import OneFile, read_one_file
 from mien.telemetry import import_onnxruntime
 from mien.wording import quantity
 
@@ -33,9 +34,11 @@ class OnnxBackend:
     batch: int
     """Faces in a batch."""
     folder: Path
-    """The model's folder, from which another process reads it again."""
+    """The model's folder or file, from which another process reads it again."""
     hashes: tuple[str, str]
     """sha256 of the model's weights and of its graph."""
+    planes: bool = False
+    """Whether the graph takes faces as float32 (N, C, S, S), as one file does, and not as they are stored."""
 
     @staticmethod
     def load(path: Path, card: ModelCard, graph: bytes) -> "OnnxBackend":
@@ -53,16 +56,16 @@ class OnnxBackend:
             checked = check_graph(graph, card, weights, path)
             graph, batch = checked.content, checked.batch
         session = open_session(graph, thread_count(), {WEIGHTS: weights.content})
-        (faces,), (logits, *more) = session.get_inputs(), session.get_outputs()
         side, color = card.faces.side, [3] if card.faces.channels == 3 else []
-        if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != [side, side, *color]:
-            expected = f"a graph of {quantity(len(card.classes), 'class', 'classes')} and faces of {side} pixels at {path}"
-            raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
-        if card.unlike is not None and [one.shape[1:] for one in more] != [[card.unlike.width]]:
-            expected = f"a graph that gives features of {card.unlike.width} numbers at {path}, as its card has it"
-            found = f"features of shape {more[0].shape[1:]}" if more else "one without"
-            raise MienError(expected, found, "copy the model's folder whole, or export the model again")
+        _require_fitting(session, card, [side, side, *color], path)
         return OnnxBackend(session, batch, path, (card.weights, card.graph))
+
+    @staticmethod
+    def of_file(file: Path, model: OneFile) -> "OnnxBackend":
+        """The backend of a model that was read from one ONNX file, `file`. Raises MienError where its card is another model's."""
+        session, card = open_session(model.graph, thread_count()), model.card
+        _require_fitting(session, card, [card.faces.channels, card.faces.side, card.faces.side], file)
+        return OnnxBackend(session, model.batch, file, (card.weights, card.graph), planes=True)
 
     def __reduce__(self) -> tuple[Callable[[str, tuple[str, str]], "OnnxBackend"], tuple[str, tuple[str, str]]]:
         """A session cannot be sent to another process, nor copied: the model is read again there, from its folder."""
@@ -99,8 +102,9 @@ class OnnxBackend:
         return f"{where}, float32, onnxruntime {import_onnxruntime().__version__}"
 
     def _run(self, faces: npt.NDArray[Any], names: list[str]) -> list[Array]:
+        given = as_planes(faces) if self.planes else faces
         try:
-            made: list[Array] = self.session.run(names, {FACES: faces})
+            made: list[Array] = self.session.run(names, {FACES: given})
         except Exception as error:  # onnxruntime's own kinds are not public
             raise MienError("a model that onnxruntime can run", first_line(error), "take another model") from error
         if any(len(one) != len(faces) for one in made):
@@ -111,8 +115,36 @@ class OnnxBackend:
 def _again(model: str, hashes: tuple[str, str]) -> OnnxBackend:
     """The backend that was sent to this process. Raises MienError where its model is gone, or another one is there."""
     folder = find_model(model)
+    if folder.is_file():
+        read = read_one_file(folder)
+        if (read.card.weights, read.card.graph) != hashes:
+            raise _changed(folder)
+        return OnnxBackend.of_file(folder, read)
     card = read_card(folder)
     graph = read_graph(folder, card.graph)
     if graph is None or (card.weights, card.graph) != hashes:
-        raise MienError(f"the model at {folder} as it was when it was sent here", "another one", "load it in this process")
+        raise _changed(folder)
     return OnnxBackend.load(folder, card, graph)
+
+
+def _changed(path: Path) -> MienError:
+    return MienError(f"the model at {path} as it was when it was sent here", "another one", "load it in this process")
+
+
+def _require_fitting(session: Any, card: ModelCard, shape: list[int], path: Path) -> None:
+    """Raises MienError unless a network takes faces of this shape and gives what the card says."""
+    (faces,), (logits, *more) = session.get_inputs(), session.get_outputs()
+    if logits.shape[1:] != [len(card.classes)] or faces.shape[1:] != shape:
+        classes = quantity(len(card.classes), "class", "classes")
+        expected = f"a graph of {classes} and faces of {card.faces.side} pixels at {path}"
+        raise MienError(expected, f"one from {faces.shape} to {logits.shape}", "copy the model's folder whole")
+    if card.unlike is not None and [one.shape[1:] for one in more] != [[card.unlike.width]]:
+        expected = f"a graph that gives features of {card.unlike.width} numbers at {path}, as its card has it"
+        found = f"features of shape {more[0].shape[1:]}" if more else "one without"
+        raise MienError(expected, found, "copy the model's folder whole, or export the model again")
+
+
+def as_planes(faces: npt.NDArray[np.uint8]) -> Array:
+    """Faces as one ONNX file takes them: float32 (N, C, S, S), of stored ones (N, S, S) or (N, S, S, 3)."""
+    channels = faces[:, None] if faces.ndim == 3 else faces.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(channels, np.float32)

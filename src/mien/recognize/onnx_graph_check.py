@@ -5,10 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mien.errors import MienError
-from mien.onnx_check import MOST_WORK, Refusal, element_count, infer_sizes, multiplications_each, require_operators, values_of
+from mien.onnx_check import (
+    MOST_WORK,
+    Refusal,
+    element_count,
+    infer_sizes,
+    multiplications_each,
+    require_operators,
+    tensors,
+    values_of,
+)  # fmt: skip
 from mien.recognize.model_card import ModelCard
 from mien.recognize.model_folder import FACES, FEATURES, GRAPH, LOGITS, WEIGHTS
 from mien.recognize.weights_file import WeightsFile
@@ -40,6 +49,8 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "Unsqueeze": (),
 }
 """The operators that mien writes, and the settings of each."""
+IN_ONE_FILE = {*OPERATORS, "Constant", "DequantizeLinear", "QuantizeLinear"}
+"""The operators of one file, as ONNX's tools make it of these: of another version, or of eight bits."""
 MOST_NODES, MOST_SETTING = 8192, 1 << 16
 """Most nodes in a graph, and the largest number in a node's settings."""
 MOST_LIVE = 1 << 26
@@ -89,14 +100,53 @@ def check_graph(content: bytes, card: ModelCard, weights: WeightsFile, file: obj
     if others := model.graph.output[1:]:  # exports from before features were given have none
         width = int(others[0].type.tensor_type.shape.dim[-1].dim_value) if others[0].type.tensor_type.shape.dim else 0
         _require_one(others, FEATURES, TensorProto.FLOAT, [width], refuse)
-    live, work = _costs(model, card, TRIED, refuse)
+    return _bounded(model, card, [side, side, *color], refuse)
+
+
+def _bounded(model: ModelProto, card: ModelCard, shape: list[int], refuse: Refusal) -> CheckedGraph:
+    """The graph, and how many faces of this `shape` it may read at once. Raises MienError for too much to compute."""
+    live, work = _costs(model, card, [TRIED, *shape], refuse)
     batch = max(1, min(BATCH, MOST_LIVE // max(1, live), WORK_AT_ONCE // max(1, work)))
     if batch > TRIED:
         # Products of faces with faces would grow by powers of their number.
-        live_together, work_together = _costs(model, card, batch, refuse)
+        live_together, work_together = _costs(model, card, [batch, *shape], refuse)
         if live_together > live or work_together * batch > 2 * WORK_AT_ONCE:
             raise refuse("as much to compute for a face among many as alone", "more")
     return CheckedGraph(model.SerializeToString(), batch)
+
+
+def check_one_file(model: ModelProto, card: ModelCard, refuse: Refusal) -> CheckedGraph:
+    """Check a graph that holds its weights, of one ONNX file. Raises MienError where it is none for this card's faces.
+
+    It may hold numbers of eight bits. Any number of faces may be given from now on, and `features` too, where there are some.
+    """
+    # What this reader does not know, another might.
+    model.DiscardUnknownFields()
+    del model.graph.value_info[:]
+    require_operators(model, IN_ONE_FILE, refuse, MOST_NODES)
+    for tensor in tensors(model.graph):
+        if not np.isfinite(values_of(tensor, refuse)).all():
+            raise refuse("finite numbers", short_name(f"infinite ones at {tensor.name}"))
+    _require_order(model, refuse)
+    for value in (*model.graph.input, *model.graph.output):
+        for entry in value.type.tensor_type.shape.dim[:1]:
+            entry.dim_param = "batch"  # which an export with --batch fixed, for others
+    shape = [card.faces.channels, card.faces.side, card.faces.side]
+    _require_one(model.graph.input, FACES, TensorProto.FLOAT, shape, refuse)
+    _require_one(model.graph.output, LOGITS, TensorProto.FLOAT, [len(card.classes)], refuse)
+    if name := _before_last_layer(model):
+        model.graph.node.append(helper.make_node("Identity", [name], [FEATURES]))
+        model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None))
+    return _bounded(model, card, shape, refuse)
+
+
+def _before_last_layer(model: ModelProto) -> str:
+    """The name of the inputs of the linear layer that ends a network; "" where it ends in another layer."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    node = makers.get(LOGITS)
+    while node is not None and node.op_type in ("Identity", "QuantizeLinear", "DequantizeLinear") and node.input:
+        node = makers.get(node.input[0])
+    return str(node.input[0]) if node is not None and node.op_type == "Gemm" and node.input else ""
 
 
 def _require_settings(node: NodeProto, refuse: Refusal) -> None:
@@ -152,17 +202,16 @@ def _require_arrays(model: ModelProto, weights: WeightsFile, refuse: Refusal) ->
             raise refuse(f"weights as they lie in {WEIGHTS}", short_name(f"{name} of {tuple(tensor.dims)}, {said}"))
 
 
-def _costs(model: ModelProto, card: ModelCard, count: int, refuse: Refusal) -> tuple[int, int]:
-    """The most elements in memory at one time, and the multiplications, for each of `count` faces read at once.
+def _costs(model: ModelProto, card: ModelCard, shape: list[int], refuse: Refusal) -> tuple[int, int]:
+    """The most elements in memory at one time, and the multiplications, for each of the faces of this `shape` read at once.
 
     Raises MienError for too many of either, and where sizes cannot be known or the logits are not one row a face.
     """
-    side, color = card.faces.side, [3] if card.faces.channels == 3 else []
-    shapes = dict[str, tuple[int, ...]]()
-    for name, shape in infer_sizes(model, {FACES: (count, side, side, *color)}, refuse).items():
-        if shape is None:
+    count, shapes = shape[0], dict[str, tuple[int, ...]]()
+    for name, found in infer_sizes(model, {FACES: shape}, refuse).items():
+        if found is None:
             raise refuse("values whose sizes can be known beforehand", short_name(f"{name} without"))
-        shapes[name] = shape
+        shapes[name] = found
     if shapes[LOGITS] != (count, len(card.classes)):
         raise refuse(f"logits of shape ({count}, {len(card.classes)}) for {count} faces", f"{shapes[LOGITS]}")
     if len(model.graph.output) > 1 and (len(shapes[FEATURES]) != 2 or shapes[FEATURES][0] != count):

@@ -20,6 +20,7 @@ from mien.media.photos import PhotoLike, as_photo
 from mien.recognize.bundled import find_model
 from mien.recognize.model_card import ModelCard, read_card, require_alike
 from mien.recognize.model_folder import CARD, model_folder, read_graph
+from mien.recognize.one_file_reading import read_one_file
 from mien.recognize.onnx_backend import OnnxBackend
 from mien.recognize.prediction import Prediction, make_prediction
 
@@ -65,18 +66,24 @@ class Recognizer:
     """What runs the network."""
     card: ModelCard
     folder: Path | None = None
-    """The folder that the model was read from; None for one in memory."""
+    """The folder that the model was read from; None for one in memory, or of one ONNX file."""
 
     @staticmethod
     def load(model: Path | str = "mien-s", device: str = "auto") -> "Recognizer":
-        """The model of this name (`mien-s` comes with mien), or the model at the path of a run or a model folder.
+        """The model of this name (`mien-s` and `mien-xs` come with mien), or at the path of a run, a model folder, an ONNX file.
 
         On the CPU onnxruntime runs an exported model, and torch any other; on a GPU torch runs all. Reads model.json,
-        model.safetensors and model.onnx, and beside them only a file that a run's network names (`onnx_facenet`). Nothing is
-        imported because a card names it: import the module of your own network, detector or way of cutting before. Raises
-        MienError where files are missing or changed, such a module is not imported, or an extra is missing.
+        model.safetensors and model.onnx, and beside them only a file that a run's network names (`onnx_facenet`). An ONNX file is
+        one that `mien export` wrote with `--one-file` or `--int8`; it runs on the CPU. Nothing is imported because a card names
+        it: import the module of your own network, detector or way of cutting before. Raises MienError where files are missing or
+        changed, such a module is not imported, or an extra is missing.
         """
         folder = find_model(model)
+        if folder.is_file():
+            if device not in ("cpu", "auto"):
+                raise MienError("the device cpu for an ONNX file", device, "leave the device out, or name the model's folder")
+            read = read_one_file(folder)
+            return Recognizer(OnnxBackend.of_file(folder, read), read.card)
         card = read_card(folder)
         if device == "cpu" or (device == "auto" and not _gpu_at_hand()):
             graph = read_graph(folder, card.graph)
@@ -112,7 +119,8 @@ class Recognizer:
         if isinstance(self.backend, TorchBackend):
             return self.backend
         if self.folder is None:
-            raise MienError("a recognizer with a network in torch", "one without", "read it with Recognizer.load")
+            todo = "read the run or the model folder with Recognizer.load: an ONNX file alone has none"
+            raise MienError("a recognizer with a network in torch", "one without", todo)
         return load_torch_backend(self.folder, "cpu")
 
     def __call__(self, photo: PhotoLike, turn: Turns = "off") -> tuple[Prediction, ...]:

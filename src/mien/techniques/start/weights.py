@@ -35,7 +35,7 @@ class Weights(Start):
     """
 
     path: Path
-    """A run or a model folder, or mien-s, which comes with mien."""
+    """A run or a model folder, or mien-s or mien-xs, which come with mien."""
 
     @override
     def __call__(self, run: Run) -> None:
