@@ -15,6 +15,7 @@ from mien.recipes.recipe import Recipe, Stage, build_techniques
 from mien.recognize.device import autocast, channels_last, choose_device, choose_precision, to_device
 from mien.recognize.saved_networks import build_network
 from mien.training.loop import own_threads
+from mien.training.questions import Draw
 
 SAMPLE = 16
 """Faces that are timed at once."""
@@ -52,7 +53,8 @@ def _stage_seconds(recipe: Recipe, stage: Stage, timing: "_Timing", labels: int,
     train = max(1, labels - validation + joined)
     size = min(recipe.batch, train)
     techniques = build_techniques(recipe, stage)
-    batches = max(techniques["draw"][0].at_least, train // size)
+    draw: Draw = techniques["draw"][0]
+    batches = max(draw.at_least, train // size)
     (technique,) = techniques["unlabeled"]
     looked_at = min(recipe.unlabeled_batch, unlabeled) if technique.needs_unlabeled else 0
     forward = timing.forward()
