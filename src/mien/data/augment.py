@@ -1,19 +1,24 @@
 """From stored faces to what a network sees: conversion, normalization and augmentation of a whole batch on its device."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.dataclasses import dataclass
 from torch import Generator, Tensor
 
+from mien.data.blur_and_jpeg import blur, jpeg
 from mien.data.faceset import Normalization
 from mien.settings import STRICT, Share
 
 Strength = Literal["none", "weak", "strong"]
 Change = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+MOST_BLUR = 0.03
+"""The largest standard deviation of blur, as a share of a face's side; the least is a fifth of it."""
+QUALITIES = (10, 90)
+"""The lowest and the highest quality of a JPEG."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -38,6 +43,15 @@ class Distortion:
     """Probability that a rectangle is painted middle gray."""
     erase_side: Share = 0.4
     """Largest side of that rectangle as a share of the face's; the smallest is a quarter of it."""
+    blur: Share = 0.0
+    """Probability of blurring by a Gaussian, of a deviation of up to 3 % of the side."""
+    jpeg: Share = 0.0
+    """Probability of storing the face as a JPEG, of a quality from 10 to 90."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The values; those of 0 that came later are left out, so that recipes from before go by the same hash."""
+        return {key: value for key, value in written(self).items() if value or key not in ("blur", "jpeg")}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,7 +85,7 @@ def normalize(faces: Tensor, how: Normalization) -> Tensor:
 
 def distort(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
     """Each face, (B, C, S, S) in [0, 1], distorted at random, by at most `by`; rotation, shift and zoom are one resampling."""
-    return _erase(_light(_move(faces, by, generator), by, generator), by, generator)
+    return _erase(_worsen(_light(_move(faces, by, generator), by, generator), by, generator), by, generator)
 
 
 def _uniform(count: int, bound: float, generator: Generator, device: torch.device) -> Tensor:
@@ -100,6 +114,22 @@ def _light(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
     if by.noise:
         faces = faces + by.noise * torch.randn(faces.shape, generator=generator, device=device)
     return faces.clamp_(0, 1)
+
+
+def _worsen(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
+    """Blur first, then a JPEG, as in a camera. What is not asked for draws nothing, so that older recipes draw as before."""
+    count, device = len(faces), faces.device
+    if by.blur:
+        most = MOST_BLUR * faces.shape[-1]
+        chosen = torch.rand(count, generator=generator, device=device) < by.blur
+        deviation = most * (0.2 + 0.8 * torch.rand(count, generator=generator, device=device))
+        faces = blur(faces, deviation * chosen, most)
+    if by.jpeg:
+        low, high = QUALITIES
+        chosen = torch.rand(count, generator=generator, device=device) < by.jpeg
+        quality = torch.floor(low + (high + 1 - low) * torch.rand(count, generator=generator, device=device))
+        faces = torch.where(chosen.view(-1, 1, 1, 1), jpeg(faces, quality), faces)
+    return faces
 
 
 def _erase(faces: Tensor, by: Distortion, generator: Generator) -> Tensor:
