@@ -26,7 +26,7 @@ NEEDS = {
         affectnet web/faces FACES/ferplus_choose pool raf web web_parted""",
     "features of a face set": "features my_features what_it_knows",
     "a run, or a model": """run my_run my_model small head head_known steady folds noisy alt dal known st_sw masked scratch
-        student fr_feature vgg_face run:stage3_1 fr_feature:block10 vgg_face:stage5""",
+        student fr_feature vgg_face run:stage3_1 fr_feature:block10 vgg_face:stage5 my_small.onnx""",
     "photos": "my_pictures my_photos photos my_labeled_photos examples.png pictures_root",
     "a video": "my_video.mp4 film.mp4",
     "a label store": "labels.db my_labels.db",
