@@ -31,10 +31,9 @@ def databases(
         table = TextTable("name", "database", "classes", "faces", "terms")
         for key, facts in known.items():
             held = database_contents(key)
-            more = "+" * any(
-                one.test not in ("", *held.counts) for one in facts.protocols.values()
-            )  # of a split none are published
-            count = f"{sum(held.by_split.values()):,}{more}" if held.counts else "-"
+            # Of a split that a protocol tests on there may be no published number: then there are more faces.
+            more = any(one.test not in ("", *held.counts) for one in facts.protocols.values())
+            count = f"{sum(held.by_split.values()):,}{'+' if more else ''}" if held.counts else "-"
             table.add_row(key, facts.title, str(len(held.classes) or "none"), count, facts.terms)
         values: dict[str, Any] = {"databases": {key: _values(key, facts) for key, facts in known.items()}}
         print_result(as_json, values, table, HELD, "mien databases NAME says how to get one, and where its files must lie")

@@ -42,21 +42,19 @@ def test_each_missing_thing_is_named(tmp_path: Path) -> None:
     each_missing("rafdb", write, tmp_path / "b", ("Image/aligned",), crops="original")
 
 
-@pytest.mark.parametrize("line", ["train_00003.jpg 8", "train_00003.jpg 12", "dev_00001.jpg 3", "train_00003.jpg", "a b c"])
-def test_lines_that_are_none(line: str, tmp_path: Path) -> None:
+NO_LINES = ("train_00003.jpg 8", "train_00003.jpg 12", "dev_00001.jpg 3", "train_00003.jpg", "a b c")
+TWICE = ("train_00001.jpg 3", "train_00001 5")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [*((line, "list_patition_label") for line in NO_LINES), *((line, "train_00001 in lines 1 and 4") for line in TWICE)],
+)
+def test_lines_that_are_none_and_a_face_that_is_listed_twice(line: str, said: str, tmp_path: Path) -> None:
     write(tmp_path)
     with (tmp_path / "EmoLabel/list_patition_label.txt").open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(MienError, match="list_patition_label"):
-        imported("rafdb", tmp_path, tmp_path / "out")
-
-
-@pytest.mark.parametrize("again", ["train_00001.jpg 3", "train_00001 5"])
-def test_a_face_that_is_listed_twice(again: str, tmp_path: Path) -> None:
-    write(tmp_path)
-    with (tmp_path / "EmoLabel/list_patition_label.txt").open("a") as file:
-        file.write(again + "\n")
-    with pytest.raises(MienError, match="train_00001 in lines 1 and 4"):
+    with pytest.raises(MienError, match=said):
         imported("rafdb", tmp_path, tmp_path / "out")
 
 
